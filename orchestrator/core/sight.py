@@ -1,0 +1,100 @@
+"""What could be seen in one look, and what it says about a step.
+
+A `Sighting` is everything adapters reported, as values: identities (release digests, start
+numbers), never names alone. `holds` says whether a step is true in it, `undone` whether nothing
+of it is left. Both are pure; a look that did not reach something says so in `unreached`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from orchestrator.core.model import Color, Pin, Release, Share
+from orchestrator.core.steps import (
+    Drain,
+    Gate,
+    Part,
+    Prove,
+    Retire,
+    Shift,
+    Soak,
+    Stage,
+    Start,
+    Step,
+    Tidy,
+    Wire,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSeen:
+    index: int
+    release: Release | None  # what it runs, or was last started with
+    running: bool  # its process is there, now
+    start: int = 0  # number of this start; every start of every release has a new one; 0: never
+    identity: str = ""  # for people: pid, start time, boot
+    note: str = ""  # for people: how it last ended, its last words; redacted
+    kept: bool = False  # something is there that would start it again
+
+
+@dataclass(frozen=True, slots=True)
+class InstallationSeen:
+    """One color of one service."""
+
+    service: str
+    color: Color
+    staged: frozenset[Release] = frozenset()
+    current: Release | None = None  # what the color points at
+    instances: tuple[InstanceSeen, ...] = ()
+
+    def running(self, release: Release | None = None) -> int:
+        """How many instances run (this release; any, where none is named)."""
+        return sum(i.running and (release is None or i.release == release) for i in self.instances)
+
+    def anything_left(self, release: Release) -> bool:
+        return any((i.running or i.kept) and i.release == release for i in self.instances)
+
+    @property
+    def empty(self) -> bool:
+        return not any(i.running or i.kept for i in self.instances)
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    service: str
+    color: Color
+    open: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchSeen:
+    """What every switch says, merged. `up` is false where one does not answer or its workers disagree."""
+
+    shares: tuple[tuple[str, Share], ...] = ()
+    pins: tuple[tuple[Pin, Color], ...] = ()
+    connections: tuple[Connections, ...] = ()
+    up: bool = True
+    note: str = ""  # for people: what is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    installations: tuple[InstallationSeen, ...] = ()
+    switch: SwitchSeen = SwitchSeen()
+    unreached: tuple[str, ...] = ()  # what did not answer, in words
+
+    def at(self, service: str, color: Color) -> InstallationSeen:
+        for seen in self.installations:
+            if seen.service == service and seen.color is color:
+                return seen
+        return InstallationSeen(service, color)
+
+    def share(self, service: str) -> Share:
+        return next((share for name, share in self.switch.shares if name == service), Share())
+
+    def pin(self, pin: Pin) -> Color | None:
+        return next((color for seen, color in self.switch.pins if seen == pin), None)
+
+    def open_connections(self, service: str, color: Color) -> int:
+        return sum(c.open for c in self.switch.connections if (c.service, c.color) == (service, color))
