@@ -98,3 +98,70 @@ class Sighting:
 
     def open_connections(self, service: str, color: Color) -> int:
         return sum(c.open for c in self.switch.connections if (c.service, c.color) == (service, color))
+
+
+# -- What a sighting says about a step -----------------------------------------------------
+
+
+def holds(step: Step, sighting: Sighting) -> bool:
+    """Whether the step is true in what was seen. Looks are never true beforehand."""
+    match step:
+        case Stage(parts):
+            return all(p.release in sighting.at(p.service, p.color).staged for p in parts)
+        case Retire(parts):
+            return not any(sighting.at(p.service, p.color).anything_left(p.release) for p in parts)
+        case Wire(wirings):
+            return all(sighting.pin(w.pin) is w.after for w in wirings)
+        case Start(parts):
+            return all(_runs(p, sighting) for p in parts)
+        case Shift(flips, wirings):
+            return all(sighting.share(f.service) == f.after for f in flips) and all(
+                sighting.pin(w.pin) is w.after for w in wirings
+            )
+        case Tidy(releases):
+            return not any(
+                release in sighting.at(service, color).staged
+                for service, release in releases
+                for color in Color
+            )
+        case Drain() | Prove() | Gate() | Soak():
+            return False
+        case _:
+            assert_never(step)
+
+
+def undone(step: Step, sighting: Sighting) -> bool:
+    """Whether nothing of the step is left, and what was there at the opening is there again."""
+    match step:
+        case Stage(parts):
+            return all(
+                p.before.staged or p.release not in sighting.at(p.service, p.color).staged
+                for p in parts
+            )
+        case Retire(parts):
+            return all(
+                sighting.at(p.service, p.color).running(p.release) >= p.before.running
+                for p in parts
+            )
+        case Wire(wirings):
+            return all(w.before is None or sighting.pin(w.pin) is w.before for w in wirings)
+        case Start(parts):
+            return all(_stopped(p, sighting) for p in parts)
+        case Shift(flips, wirings):
+            return all(sighting.share(f.service) == f.before for f in flips) and all(
+                w.before is None or sighting.pin(w.pin) is w.before for w in wirings
+            )
+        case Drain() | Prove() | Gate() | Soak() | Tidy():
+            return True
+        case _:
+            assert_never(step)
+
+
+def _runs(part: Part, sighting: Sighting) -> bool:
+    seen = sighting.at(part.service, part.color)
+    return seen.current == part.release and seen.running(part.release) >= part.count
+
+
+def _stopped(part: Part, sighting: Sighting) -> bool:
+    seen = sighting.at(part.service, part.color)
+    return seen.current == part.before.current and not seen.anything_left(part.release)

@@ -1,0 +1,342 @@
+"""What all rollouts of a site add up to: who serves, which standbys are warm, what was done, what waits.
+
+The fold over the whole journal, the open rollout inside it. It is also what the world is held against: a
+difference between it and a sighting is *drift*. A journal may keep it folded as a cache; the records are the
+truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from orchestrator.core.model import Color, Release, Share
+from orchestrator.core.record import (
+    Answered,
+    Asked,
+    Closed,
+    Entry,
+    Kind,
+    Opened,
+    Outcome,
+    What,
+)
+from orchestrator.core.rollout import Rollout, evolve
+from orchestrator.core.sight import Sighting, holds
+from orchestrator.core.steps import Part, Retire, Shift, Start, Stage, Wire
+
+PAST_KEPT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    service: str
+    color: Color
+    release: Release
+    count: int
+    since_s: float
+    rollout: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """One service of an old world that is still warm. `whole`: nothing of its world was reused since."""
+
+    service: str
+    color: Color
+    release: Release
+    count: int
+    rollout: int  # the rollout that moved the traffic away: its world
+    until_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a closed rollout did to one service."""
+
+    service: str
+    before: Release | None
+    after: Release
+    color: Color  # that it serves on since
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A rollout that closed, in short."""
+
+    id: int
+    kind: Kind
+    outcome: Outcome
+    by: str
+    opened_s: float
+    closed_s: float
+    changes: tuple[Change, ...] = ()
+    undoes: int | None = None
+    reason: str = ""  # why it turned, where it did
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chronicle:
+    open: Rollout | None = None
+    rollouts: int = 0  # how many were opened so far: also the number of the newest
+    serving: tuple[Serving, ...] = ()
+    standbys: tuple[Standby, ...] = ()
+    past: tuple[Past, ...] = ()  # the newest PAST_KEPT, oldest first
+    accepted: tuple[str, ...] = ()  # drift that a person accepted, as text
+    asked: tuple[Entry, ...] = ()  # requests to the site not yet met or answered
+
+    def serves(self, service: str) -> Serving | None:
+        return next((s for s in self.serving if s.service == service), None)
+
+    def standby(self, service: str) -> Standby | None:
+        return next((s for s in self.standbys if s.service == service), None)
+
+    def served_lately(self, service: str) -> tuple[Release, ...]:
+        """The releases that served, newest first, each once."""
+        seen: dict[Release, None] = {}
+        if (now := self.serves(service)) is not None:
+            seen[now.release] = None
+        for past in reversed(self.past):
+            for change in past.changes:
+                if change.service == service:
+                    seen.setdefault(change.after)
+                    if change.before is not None:
+                        seen.setdefault(change.before)
+        return tuple(seen)
+
+
+def fold(chronicle: Chronicle, entry: Entry) -> Chronicle:
+    """The chronicle after this entry."""
+    record = entry.record
+    match record:
+        case Opened(rollout=number):
+            opened = evolve(None, entry)
+            asked = tuple(e for e in chronicle.asked if not _taken_up(e, opened))
+            return replace(chronicle, open=opened, rollouts=number, asked=asked)
+        case Asked(rollout=None):
+            return replace(chronicle, asked=(*chronicle.asked, entry))
+        case Asked(rollout=number) if chronicle.open is None or chronicle.open.id != number:
+            return replace(chronicle, asked=(*chronicle.asked, entry))
+        case Answered(request=request) if any(e.number == request for e in chronicle.asked):
+            accepted = _accepted(chronicle, request, record.reason)
+            asked = tuple(e for e in chronicle.asked if e.number != request)
+            return replace(chronicle, asked=asked, accepted=accepted)
+        case Closed() if chronicle.open is not None:
+            rollout = evolve(chronicle.open, entry)
+            return _closed(replace(chronicle, open=None), rollout, entry.at_s, record.remark)
+        case _ if chronicle.open is not None:
+            if getattr(record, "rollout", None) not in (None, chronicle.open.id):
+                return replace(chronicle, asked=(*chronicle.asked, entry))
+            return replace(chronicle, open=evolve(chronicle.open, entry))
+        case _:
+            return replace(chronicle, asked=(*chronicle.asked, entry))
+
+
+def _taken_up(entry: Entry, opened: Rollout) -> bool:
+    record = entry.record
+    return isinstance(record, Asked) and record.what is What.WISH and record.wish == opened.wish
+
+
+def _accepted(chronicle: Chronicle, request: int, reason: str) -> tuple[str, ...]:
+    """Accepting drift is answered with what was accepted; that line is the memory of it."""
+    asked = next(e.record for e in chronicle.asked if e.number == request)
+    if isinstance(asked, Asked) and asked.what is What.ACCEPT and asked.target:
+        return (*chronicle.accepted, *asked.target.split("\n"))
+    return chronicle.accepted
+
+
+# -- A rollout closes ----------------------------------------------------------------------
+
+
+def _closed(chronicle: Chronicle, rollout: Rollout, at_s: float, remark: str) -> Chronicle:
+    went = rollout.outcome is Outcome.ROLLED_OUT or (
+        rollout.outcome is Outcome.ABANDONED and rollout.done > rollout.shift_at
+    )
+    past = Past(
+        id=rollout.id,
+        kind=rollout.wish.kind,
+        outcome=rollout.outcome or Outcome.ABANDONED,
+        by=rollout.by,
+        opened_s=rollout.opened_s,
+        closed_s=at_s,
+        changes=_changes(rollout) if went else (),
+        undoes=rollout.wish.undoes,
+        reason=rollout.turned,
+        remarks=(*rollout.remarks, *([remark] if remark else ())),
+    )
+    chronicle = replace(chronicle, past=(*chronicle.past, past)[-PAST_KEPT:])
+    chronicle = replace(chronicle, standbys=_standbys_left(chronicle, rollout))
+    return _moved(chronicle, rollout, at_s) if went else chronicle
+
+
+def _changes(rollout: Rollout) -> tuple[Change, ...]:
+    changes = []
+    for flip in _flips(rollout):
+        if (color := flip.after.live) and (after := rollout_release(rollout, flip.service, color)):
+            changes.append(
+                Change(flip.service, flip.back.release if flip.back else None, after, color)
+            )
+    return tuple(changes)
+
+
+def rollout_release(rollout: Rollout, service: str, color: Color) -> Release | None:
+    """Which release a rollout brings up on this color of a service."""
+    wanted = rollout.wish.of(service)
+    if wanted is not None:
+        return wanted.release
+    parts = (p for s in rollout.steps if isinstance(s, Start) for p in s.parts)
+    return next((p.release for p in parts if (p.service, p.color) == (service, color)), None)
+
+
+def _flips(rollout: Rollout) -> tuple:  # type: ignore[type-arg]
+    return tuple(f for step in rollout.steps if isinstance(step, Shift) for f in step.flips)
+
+
+def _standbys_left(chronicle: Chronicle, rollout: Rollout) -> tuple[Standby, ...]:
+    """A standby belongs to a world: once any of it was reused or lost, all of it stops being a way back."""
+    back = rollout.outcome in (Outcome.BACKED_OUT, Outcome.REPLACED)
+    lost = {(r.split()[2], r.split()[3].rstrip(":")) for r in rollout.remarks if r.startswith("no standby")}
+    used: set[tuple[str, str]] = set(lost)
+    if not back:
+        for step in rollout.steps[: rollout.touched]:
+            if isinstance(step, Retire | Start):
+                used |= {(p.service, p.color.value) for p in step.parts}
+            if isinstance(step, Shift):
+                used |= {(f.service, f.after.live.value) for f in step.flips if f.after.live}
+    broken = {s.rollout for s in chronicle.standbys if (s.service, s.color.value) in used}
+    return tuple(s for s in chronicle.standbys if s.rollout not in broken)
+
+
+def _moved(chronicle: Chronicle, rollout: Rollout, at_s: float) -> Chronicle:
+    flips = _flips(rollout)
+    if not flips:
+        return chronicle
+    serving = {s.service: s for s in chronicle.serving}
+    standbys = list(chronicle.standbys)
+    for flip in flips:
+        color = flip.after.live
+        if color is None or (release := rollout_release(rollout, flip.service, color)) is None:
+            continue
+        count = rollout.site.service(flip.service).placement.count
+        serving[flip.service] = Serving(flip.service, color, release, count, at_s, rollout.id)
+        if flip.back is not None:
+            standbys.append(_standby(flip.back, rollout, at_s))
+    return replace(chronicle, serving=tuple(serving.values()), standbys=tuple(standbys))
+
+
+def _standby(back: Part, rollout: Rollout, at_s: float) -> Standby:
+    keep_s = rollout.policy.standby_s
+    until_s = None if keep_s is None else at_s + keep_s
+    return Standby(back.service, back.color, back.release, back.count, rollout.id, until_s)
+
+
+# -- What a backout would undo -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Backout:
+    """What `backout` means when no rollout is open: the rollout it undoes, and what it brings back."""
+
+    undoes: Past
+    wanted: tuple[tuple[str, Release], ...]
+
+
+class Nothing(Enum):
+    """Why there is nothing to back out."""
+
+    ALREADY_BACK = "already back"
+    BACKED_OUT_BEFORE = "it was backed out before"
+    FIRST = "nothing served before it"
+    NONE = "no rollout has changed anything yet"
+
+
+def backout_of(chronicle: Chronicle) -> Backout | Nothing:
+    """The last rollout that changed what serves and was neither a backout nor a mend, undone."""
+    if chronicle.past and chronicle.past[-1].outcome is Outcome.BACKED_OUT:
+        if chronicle.past[-1].kind is Kind.DEPLOY:
+            return Nothing.ALREADY_BACK
+    undone = {p.undoes for p in chronicle.past if p.kind is Kind.BACKOUT and p.changes}
+    for past in reversed(chronicle.past):
+        if past.kind is not Kind.DEPLOY or not past.changes:
+            continue
+        if past.id in undone:
+            return Nothing.BACKED_OUT_BEFORE
+        wanted = tuple((c.service, c.before) for c in past.changes if c.before is not None)
+        return Backout(past, wanted) if wanted else Nothing.FIRST
+    return Nothing.NONE
+
+
+# -- Drift ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference between what should be and what was seen."""
+
+    service: str
+    what: str  # one sentence, the same for the same difference
+    share: Share | None = None  # what the traffic should be, where that differs
+    part: Part | None = None  # what should run, where that differs
+
+
+def drift(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
+    """What somebody or something changed since the last rollout closed, less what was accepted."""
+    found: list[Drift] = []
+    if not sighting.switch.up:
+        found.append(Drift("", f"the switch is not well: {sighting.switch.note or 'no answer'}"))
+    for serving in chronicle.serving:
+        found += _traffic_drift(serving, sighting)
+        found += _instance_drift(serving, sighting)
+    for standby in chronicle.standbys:
+        running = sighting.at(standby.service, standby.color).running(standby.release)
+        if running < standby.count:
+            lost = f"{standby.service} {standby.color.value}, the standby, runs {running} of {standby.count}"
+            found.append(Drift(standby.service, lost))
+    return tuple(d for d in found if d.what not in chronicle.accepted)
+
+
+def _traffic_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
+    share = sighting.share(serving.service)
+    wanted = Share.all_to(serving.color)
+    if share == wanted or not sighting.switch.up:
+        return []
+    what = (
+        f"{serving.service}: traffic goes {share.blue} % blue, {share.green} % green;"
+        f" it should all go to {serving.color.value}"
+    )
+    return [Drift(serving.service, what, share=wanted)]
+
+
+def _instance_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
+    seen = sighting.at(serving.service, serving.color)
+    running = seen.running(serving.release)
+    if running >= serving.count:
+        return []
+    what = f"{serving.service} {serving.color.value}, which serves, runs {running} of {serving.count}"
+    others = {i.release.label for i in seen.instances if i.running and i.release not in (None, serving.release)}
+    if others:
+        what += f" of {serving.release.label}; it also runs {', '.join(sorted(others))}"
+    part = Part(serving.service, serving.color, serving.count, serving.release)
+    return [Drift(serving.service, what, part=part)]
+
+
+def fallen(rollout: Rollout, sighting: Sighting) -> int | None:
+    """The lowest step that is done and does not hold any more, inside an open rollout; None: all hold.
+
+    Retire is not asked: a later Start may have brought the same release back on purpose.
+    """
+    if rollout.backing_out:
+        return None
+    for index, step in enumerate(rollout.steps[: rollout.done]):
+        if isinstance(step, Stage | Wire | Start | Shift) and not holds(step, sighting):
+            if isinstance(step, Wire) and _rewired(step, rollout):
+                continue
+            return index
+    return None
+
+
+def _rewired(wire: Wire, rollout: Rollout) -> bool:
+    """Whether a later step that is done moved one of these addresses on."""
+    later = {w.pin for s in rollout.steps[: rollout.done] if isinstance(s, Shift) for w in s.wirings}
+    return any(w.pin in later for w in wire.wirings)

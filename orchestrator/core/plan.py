@@ -1,0 +1,336 @@
+"""From what was seen and what is wished to steps.
+
+`plan` answers with a `Plan`, or with `Unplannable`: a reason and what to do. It derives everything from the
+sighting, so an interrupted or hand-changed world gives a right plan; the chronicle only says which releases
+are worth keeping. The plain plan is
+
+    Stage · Drain · Retire · Wire · Start · Prove · Gate(cutover) · Shift · Soak · Tidy
+
+and each step, and each part in it, is there only if it did not hold. Staging comes first because it fails most
+often, and then costs nobody the way back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.core.chronicle import Chronicle, Drift
+from orchestrator.core.model import Color, Coupling, Pin, Policy, Release, Share, Site
+from orchestrator.core.record import Kind, Wish
+from orchestrator.core.sight import InstallationSeen, Sighting, holds
+from orchestrator.core.steps import (
+    Before,
+    Drain,
+    Flip,
+    Gate,
+    Part,
+    Prove,
+    Retire,
+    Shift,
+    Soak,
+    Stage,
+    Start,
+    Step,
+    Tidy,
+    Wire,
+    Wiring,
+    undoable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    steps: tuple[Step, ...]
+    remarks: tuple[str, ...] = ()  # what people should know before they say yes
+
+    @property
+    def no_return(self) -> int | None:
+        """The index of the first step from which the releases of before cannot be reached again."""
+        return next((i for i, step in enumerate(self.steps) if not undoable(step)), None)
+
+    @property
+    def reuses_standby(self) -> int | None:
+        """The index of the step at which the instant way back to an older release ends."""
+        return next((i for i, step in enumerate(self.steps) if isinstance(step, Retire)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unplannable:
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """One service of the wish: from where to where."""
+
+    service: str
+    live: Color | None
+    to: Color
+    release: Release
+    seen: InstallationSeen  # the color it goes to
+    live_seen: InstallationSeen | None
+    count: int
+
+    @property
+    def ready(self) -> bool:
+        """The release runs there already, in full: a standby."""
+        return self.seen.current == self.release and self.seen.running(self.release) >= self.count
+
+
+def plan(
+    site: Site, wish: Wish, sighting: Sighting, *, policy: Policy, chronicle: Chronicle
+) -> Plan | Unplannable:
+    """The steps from the sighting to the wish. No steps: nothing to do."""
+    if why := _cannot_see(site, wish, sighting):
+        return why
+    moves = tuple(
+        move
+        for wanted in wish.wanted
+        if (move := _move(site, wanted.service, wanted.release, sighting, again=wish.again))
+    )
+    if not moves:
+        return Plan(())
+    lenient = wish.kind is Kind.BACKOUT
+    stage = Stage(tuple(_part(m) for m in moves if m.release not in m.seen.staged))
+    leftovers = tuple(part for m in moves if not m.ready for part in _leftovers(m.seen))
+    wire = Wire(_wirings_inside(site, moves, sighting))
+    start = Start(tuple(_part(m) for m in moves if not m.ready))
+    prove = Prove(tuple(_part(m) for m in moves), lenient)
+    shift = Shift(tuple(_flip(m) for m in moves), _wirings_outside(site, moves, sighting))
+    soak = Soak(prove.parts)
+    serves_now = any(m.live for m in moves)
+    steps: tuple[Step, ...] = (
+        *((stage,) if stage.parts else ()),
+        *((Drain(leftovers), Retire(leftovers)) if leftovers else ()),
+        *((wire,) if wire.wirings else ()),
+        *((start,) if start.parts else ()),
+        prove,
+        *((Gate("cutover"),) if policy.cutover and serves_now and not lenient else ()),
+        shift,
+        *((soak,) if policy.soak_s and not lenient else ()),
+        *_tidy(moves, sighting, policy, chronicle),
+    )
+    return Plan(steps, _remarks(site, moves, shift, leftovers))
+
+
+def plan_retire(
+    site: Site, services: tuple[str, ...], sighting: Sighting
+) -> Plan | Unplannable:
+    """Stop what runs on the idle colors of these services."""
+    if sighting.unreached or not sighting.switch.up:
+        return _unseen(sighting)
+    parts = tuple(
+        part
+        for service in services
+        if (share := sighting.share(service)).live
+        for part in _leftovers(sighting.at(service, share.live.other))
+    )
+    return Plan((Drain(parts), Retire(parts))) if parts else Plan(())
+
+
+def plan_mend(drifts: tuple[Drift, ...], sighting: Sighting) -> Plan | Unplannable:
+    """Put back what somebody changed: start what should serve, prove it, send the traffic there."""
+    if sighting.unreached:
+        return _unseen(sighting)
+    parts = []
+    for d in drifts:
+        if d.part is not None:
+            seen = sighting.at(d.part.service, d.part.color)
+            if any(i.running and i.release != d.part.release for i in seen.instances):
+                return Unplannable(
+                    f"{d.what}: bg does not stop a release that it did not put there",
+                    "Stop it by hand, or accept it with `bgctl reconcile --accept`.",
+                )
+            before = Before(seen.current, 0, staged=True)
+            parts.append(Part(d.part.service, d.part.color, d.part.count, d.part.release, before))
+    flips = tuple(
+        Flip(d.service, sighting.share(d.service), d.share) for d in drifts if d.share is not None
+    )
+    started = tuple(parts)
+    return Plan(
+        (
+            *((Start(started), Prove(started, lenient=True)) if started else ()),
+            *((Shift(flips),) if flips else ()),
+        )
+    )
+
+
+# -- Seeing --------------------------------------------------------------------------------
+
+
+def _unseen(sighting: Sighting) -> Unplannable:
+    what = "; ".join(sighting.unreached) or sighting.switch.note or "the switch does not answer"
+    return Unplannable(f"not everything could be seen: {what}", "Mend that first; `bgctl check` says what is wrong.")
+
+
+def _cannot_see(site: Site, wish: Wish, sighting: Sighting) -> Unplannable | None:
+    if sighting.unreached:
+        return _unseen(sighting)
+    for wanted in wish.wanted:
+        share = sighting.share(wanted.service)
+        if share.split:
+            return Unplannable(
+                f"{wanted.service} is shared between the colors"
+                f" ({share.blue} % blue, {share.green} % green), so neither is idle",
+                "Put it back first with `bgctl reconcile`.",
+            )
+    return None
+
+
+def _move(
+    site: Site, service: str, release: Release, sighting: Sighting, *, again: bool
+) -> _Move | None:
+    """Where a service of the wish goes; None where it is there already."""
+    live = sighting.share(service).live
+    count = site.service(service).placement.count
+    live_seen = sighting.at(service, live) if live else None
+    if live_seen is not None and live_seen.current == release and not again:
+        return None
+    to = live.other if live else _best_idle(service, release, sighting)
+    seen = sighting.at(service, to)
+    return _Move(service, live, to, release, seen, live_seen, count)
+
+
+def _best_idle(service: str, release: Release, sighting: Sighting) -> Color:
+    """Where nothing serves: the color that runs the release already, else blue."""
+    green = sighting.at(service, Color.GREEN)
+    return Color.GREEN if green.running(release) and green.current == release else Color.BLUE
+
+
+# -- Parts ---------------------------------------------------------------------------------
+
+
+def _part(move: _Move) -> Part:
+    before = Before(
+        current=move.seen.current,
+        running=0,
+        staged=move.release in move.seen.staged,
+    )
+    return Part(move.service, move.to, move.count, move.release, before)
+
+
+def _leftovers(seen: InstallationSeen) -> tuple[Part, ...]:
+    """One part for each release that runs (or would be started again) on a color that does not serve."""
+    releases = dict.fromkeys(
+        i.release for i in seen.instances if (i.running or i.kept) and i.release is not None
+    )
+    return tuple(
+        Part(
+            seen.service,
+            seen.color,
+            max(i.index for i in seen.instances if i.release == release) + 1,
+            release,
+            Before(seen.current, seen.running(release), staged=True),
+        )
+        for release in releases
+    )
+
+
+def _flip(move: _Move) -> Flip:
+    back = None
+    if move.live is not None and move.live_seen is not None and move.live_seen.current is not None:
+        current = move.live_seen.current
+        before = Before(current, move.live_seen.running(current), staged=True)
+        back = Part(move.service, move.live, move.count, current, before)
+    return Flip(move.service, Share.all_to(move.live), Share.all_to(move.to), back)
+
+
+# -- Inner addresses -----------------------------------------------------------------------
+
+
+def _leads_to(
+    callee: str, moves: tuple[_Move, ...], sighting: Sighting, *, after: bool
+) -> Color | None:
+    """The color of a callee in the new world (`after`), or the one that serves it now."""
+    move = next((m for m in moves if m.service == callee), None)
+    if move is not None and (after or move.live is None):
+        return move.to
+    return sighting.share(callee).live
+
+
+def _wirings_inside(
+    site: Site, moves: tuple[_Move, ...], sighting: Sighting
+) -> tuple[Wiring, ...]:
+    """The inner addresses of the new color of each caller in the wish: into its own world, before it starts."""
+    wirings = []
+    for move in moves:
+        for use in site.service(move.service).uses:
+            pin = Pin(move.service, move.to, use.callee)
+            follows = use.coupling is Coupling.ANY
+            color = _leads_to(use.callee, moves, sighting, after=not follows)
+            before = sighting.pin(pin)
+            if color is not None and before is not color:
+                wirings.append(Wiring(pin, before, color))
+    return tuple(wirings)
+
+
+def _wirings_outside(
+    site: Site, moves: tuple[_Move, ...], sighting: Sighting
+) -> tuple[Wiring, ...]:
+    """The inner addresses that move with the shift: of callers outside the wish, and those that follow the live color."""
+    inside = {m.service for m in moves}
+    wirings = []
+    for move in moves:
+        for caller, use in site.callers_of(move.service):
+            follows = use.coupling is Coupling.ANY
+            if caller.name in inside and not follows:
+                continue
+            colors = tuple(Color) if follows else (sighting.share(caller.name).live,)
+            for color in colors:
+                if color is None:
+                    continue
+                pin = Pin(caller.name, color, move.service)
+                before = _seen_or_wired(pin, moves, sighting, site)
+                if before is not move.to:
+                    wirings.append(Wiring(pin, before, move.to))
+    return tuple(wirings)
+
+
+def _seen_or_wired(
+    pin: Pin, moves: tuple[_Move, ...], sighting: Sighting, site: Site
+) -> Color | None:
+    """Where an address will lead just before the shift."""
+    wired = {w.pin: w.after for w in _wirings_inside(site, moves, sighting)}
+    return wired.get(pin, sighting.pin(pin))
+
+
+# -- Tidy, and what people should know -----------------------------------------------------
+
+
+def _tidy(
+    moves: tuple[_Move, ...], sighting: Sighting, policy: Policy, chronicle: Chronicle
+) -> tuple[Tidy, ...]:
+    """Releases beyond `keep`, newest first by when they served, that nothing points at and no way back needs."""
+    gone: list[tuple[str, Release]] = []
+    for move in moves:
+        colors = [sighting.at(move.service, color) for color in Color]
+        staged = colors[0].staged | colors[1].staged
+        needed = {move.release, *(c.current for c in colors)}
+        needed |= {i.release for c in colors for i in c.instances if i.running or i.kept}
+        lately = [r for r in chronicle.served_lately(move.service) if r in staged - needed]
+        never = sorted(staged - needed - set(lately), key=lambda r: (r.version, r.digest))
+        room = max(policy.keep - len([r for r in needed if r is not None]), 0)
+        gone += [(move.service, release) for release in [*lately, *never][room:]]
+    return (Tidy(tuple(gone)),) if gone else ()
+
+
+def _remarks(
+    site: Site, moves: tuple[_Move, ...], shift: Shift, leftovers: tuple[Part, ...]
+) -> tuple[str, ...]:
+    inside = {m.service for m in moves}
+    outside = sorted({w.pin.caller for w in shift.wirings} - inside)
+    remarks = [
+        f"{caller} is not in the wish and moves with the cutover: a request inside it at that instant may"
+        f" see both the old and the new {' and '.join(sorted({w.pin.callee for w in shift.wirings if w.pin.caller == caller}))}."
+        f" Take it along (`{caller}=…  --again`) to rule that out."
+        for caller in outside
+    ]
+    for part in leftovers:
+        remarks.append(
+            f"{part.service} {part.color.value} ({part.release.label}) is stopped to make room:"
+            " the instant way back to it ends there."
+        )
+    return tuple(remarks)
+
+
