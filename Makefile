@@ -1,0 +1,48 @@
+# What there is to do here. Each target sets .venv up first; nothing else on the machine is touched.
+
+.PHONY: demo test test-fast test-long lint bench clean help
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+# The sampled parts of the tests (simulation, kill test) draw from this; a failing run names it. `make test SEED=7` draws again.
+SEED ?= $(shell date +%j%H%M)
+export BG_SEED := $(SEED)
+
+help:
+	@echo "make demo       the whole story on a small shop, in half a minute"
+	@echo "make test       everything .ci/run asks: style, types, imports, fast tests, sampled simulation and kill test"
+	@echo "make test-fast  the fast tests alone"
+	@echo "make test-long  all of the simulation and every kill; takes long"
+	@echo "make bench      measures what is promised, and writes one table"
+	@echo "make clean      removes .venv, caches and everything that was made"
+
+demo:
+	@tools/set-up run
+	@$(BIN)/python examples/shop/demo.py
+
+lint:
+	@tools/set-up dev
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+
+test: lint
+	@echo "sampled with SEED=$(SEED)"
+	$(BIN)/python -m pytest -q -m "not slow" tests e2e
+
+test-fast:
+	@tools/set-up dev
+	$(BIN)/python -m pytest -q -m "not slow" tests
+
+test-long:
+	@tools/set-up dev
+	@echo "SEED=$(SEED)"
+	BG_ALL=1 $(BIN)/python -m pytest -q tests e2e
+
+bench:
+	@tools/set-up dev
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis examples/shop/releases
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
