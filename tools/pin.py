@@ -1,10 +1,10 @@
-"""Writes the requirements files: what pyproject.toml asks for, at one version each, with the hash of every wheel.
+"""Writes the requirements files: what pyproject.toml asks for, one version each, hashed.
 
 pip resolves each group once per Python and machine (its dry run downloads nothing where the index
 gives metadata alone) and reports which wheels it would take. All must agree on the versions; the
 first decides. Where they come from is the business of whoever installs: no address is written.
 
-    python tools/pin.py            keep nothing, take the newest of everything
+    python tools/pin.py            takes the newest of everything
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ def main() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     run = project["project"]["dependencies"]
     dev = project["project"]["optional-dependencies"]["dev"]
+    build = project["build-system"]["requires"]
     taken: Pins = {}
     groups = (
         ("requirements.txt", "What bgctl needs.", run, run),
         ("requirements-dev.txt", "What its tests need on top.", dev, [*run, *dev]),
-        ("requirements-build.txt", "What builds it.", build := project["build-system"]["requires"], build),
+        ("requirements-build.txt", "What builds it.", build, build),
     )
     for file, title, direct, resolved in groups:
         pins = resolve(resolved, taken)
