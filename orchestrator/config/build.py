@@ -1,0 +1,138 @@
+"""From the shape of a file to the values of the core. Everything was judged before; nothing is refused here.
+
+The one rule: what leaves here is whole. Durations are seconds, paths that need a folder are absolute,
+defaults are filled in, and secrets are still only names.
+"""
+
+from __future__ import annotations
+
+import os
+
+from orchestrator.config.shape import (
+    GateKeys,
+    ProbeKeys,
+    ProbingKeys,
+    RolloutKeys,
+    SecretKeys,
+    ServiceKeys,
+    SiteKeys,
+    SoakKeys,
+    SwitchKeys,
+)
+from orchestrator.config.words import listen_address, seconds
+from orchestrator.core.model import (
+    Coupling,
+    ExecProbe,
+    GatePolicy,
+    HttpProbe,
+    Meanwhile,
+    Otherwise,
+    Placement,
+    Policy,
+    Probe,
+    Probing,
+    Recipe,
+    Route,
+    Secret,
+    SecretFrom,
+    Service,
+    Site,
+    SwitchSpec,
+    TcpProbe,
+    Use,
+)
+
+
+def site_from(keys: SiteKeys, *, folder: str, state_home: str) -> Site:
+    """`folder` is the absolute folder of the file, `state_home` that of all sites' state folders."""
+    state = os.path.expanduser(keys.state) if keys.state else os.path.join(state_home, "bgctl", keys.site)
+    return Site(
+        name=keys.site,
+        services=tuple(_service(name, service) for name, service in keys.services.items()),
+        switches=tuple(_switch(name, switch, folder) for name, switch in keys.switches.items()),
+        policy=_policy(keys.rollout, mend_drift=keys.drift == "mend"),
+        folder=folder,
+        state=os.path.normpath(os.path.join(folder, state)),
+    )
+
+
+def _service(name: str, keys: ServiceKeys) -> Service:
+    ports, behind = keys.instances.ports, keys.behind
+    return Service(
+        name=name,
+        artifact=keys.artifact,
+        recipe=Recipe(
+            run=tuple(keys.run),
+            env=tuple((variable, _value(value)) for variable, value in keys.env.items()),
+            stop_s=_s(keys.stop),
+        ),
+        placement=Placement(keys.instances.count, ports.blue, ports.green),
+        probes=tuple(_probe(probe) for probe in keys.probes),
+        probing=_probing(keys.probing),
+        behind=Route(behind.switch, behind.path, behind.host) if behind else None,
+        uses=tuple(Use(callee, Coupling(coupling)) for callee, coupling in keys.uses.items()),
+    )
+
+
+def _value(value: str | SecretKeys) -> str | Secret:
+    if isinstance(value, str):
+        return value
+    if value.file is not None:
+        return Secret(SecretFrom.FILE, (os.path.expanduser(value.file),))
+    if value.env is not None:
+        return Secret(SecretFrom.ENV, (value.env,))
+    if value.command is not None:
+        return Secret(SecretFrom.COMMAND, tuple(value.command))
+    return value.value or ""
+
+
+def _probe(keys: ProbeKeys) -> Probe:
+    if keys.http is None:
+        return ExecProbe(tuple(keys.exec)) if keys.exec else TcpProbe()
+    expect = keys.expect
+    return HttpProbe(
+        path=keys.http,
+        status=expect.status,
+        headers=tuple(expect.headers.items()),
+        json=tuple(expect.json_.items()),
+        body=expect.body,
+        host=keys.host,
+    )
+
+
+def _probing(keys: ProbingKeys) -> Probing:
+    return Probing(_s(keys.every), keys.well, keys.ill, _s(keys.within), _s(keys.timeout))
+
+
+def _switch(name: str, keys: SwitchKeys, folder: str) -> SwitchSpec:
+    host, port = listen_address(keys.envoy.listen) or ("127.0.0.1", 0)
+    binary = keys.envoy.binary
+    if binary and "/" in binary:
+        binary = os.path.normpath(os.path.join(folder, os.path.expanduser(binary)))
+    return SwitchSpec(name, host, port, binary, keys.envoy.workers)
+
+
+def _policy(keys: RolloutKeys, *, mend_drift: bool) -> Policy:
+    gate = keys.gates.cutover
+    soak = keys.soak if isinstance(keys.soak, SoakKeys) else SoakKeys.model_validate({"for": keys.soak})
+    soak_s = _s(soak.for_)
+    return Policy(
+        cutover=_gate(gate) if isinstance(gate, GateKeys) else None,
+        soak_s=soak_s,
+        soak_within_s=_s(soak.within) if soak.within else max(10 * soak_s, 10.0),
+        meanwhile=Meanwhile(keys.meanwhile),
+        standby_s=None if keys.standby == "keep" else _s(keys.standby),
+        tries=keys.tries,
+        keep=keys.keep,
+        drain_s=_s(keys.drain),
+        lease_s=_s(keys.lease),
+        mend_drift=mend_drift,
+    )
+
+
+def _gate(keys: GateKeys) -> GatePolicy:
+    return GatePolicy(keys.owner, _s(keys.timeout), Otherwise(keys.otherwise))
+
+
+def _s(text: str) -> float:
+    return seconds(text) or 0.0
