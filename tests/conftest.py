@@ -1,0 +1,79 @@
+"""What every test may ask for, and one rule: where CI is set, nothing is left out.
+
+A test that needs a real component (Envoy, zsh, tmux) asks `real` for it. On a machine without it
+the test is skipped with a word about what is missing; in CI the same is a failure, and so is any
+other skip. Ports come from one place, free at that moment, so that tests can run beside each other.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import socket
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def real() -> Callable[[str], str]:
+    """`real("zsh")`: the path of a program that has to be there; a skip where it is not."""
+
+    def find(program: str) -> str:
+        found = shutil.which(program)
+        if found is None:
+            pytest.skip(f"{program} is not installed here")
+        return found
+
+    return find
+
+
+@pytest.fixture
+def free_ports() -> Callable[[int], int]:
+    """`free_ports(4)`: the first of so many ports in a row that nobody listens on."""
+    return find_ports
+
+
+def find_ports(count: int, tries: int = 200) -> int:
+    for _ in range(tries):
+        first = random.randrange(20000, 32000 - count)
+        if all(_free(port) for port in range(first, first + count)):
+            return first
+    raise RuntimeError(f"no {count} free ports in a row between 20000 and 32000")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped test is a failed one. What is expected to fail is another matter."""
+    report = yield
+    if CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and in CI nothing is: {_reason(report.longrepr)}"
+    return report
+
+
+def _reason(longrepr: Any) -> str:
+    return str(longrepr[2] if isinstance(longrepr, tuple) else longrepr)
