@@ -50,6 +50,10 @@ class Installation(Protocol):
         """Host and port of the instance itself, for probes."""
         ...
 
+    async def surroundings(self, part: Part, instance: int) -> tuple[dict[str, str], str]:
+        """Environment (secrets resolved, in memory only) and working folder of an instance, for exec probes."""
+        ...
+
     async def log(self, service: str, color: Color, instance: int, lines: int) -> str:
         """The last log lines of an instance."""
         ...

@@ -1,0 +1,255 @@
+"""A world small enough to think through: what steps do to it, part by part.
+
+`prove` plays a plan against it. It knows installations, starts, traffic and pins, and nothing else. Starts are
+not numbered but told apart only by "found well since, or not" (`PROVEN`, `FRESH`), and instances that are
+alike are as good as one another, so the number of worlds stays small. `sighting_of` shows an imagined world
+the way a real one is seen, so the real `holds` and `undone` judge it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from orchestrator.core.model import Color, Pin, Release, Share
+from orchestrator.core.sight import InstallationSeen, InstanceSeen, Sighting, SwitchSeen
+from orchestrator.core.steps import (
+    Drain,
+    Gate,
+    Part,
+    Prove,
+    Retire,
+    Shift,
+    Soak,
+    Stage,
+    Start,
+    Step,
+    Tidy,
+    Wire,
+)
+
+PROVEN, FRESH = 1, 2  # start numbers: found well since this start, or not
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One color of one service. `running`: a release and a start for each instance that runs."""
+
+    staged: frozenset[Release] = frozenset()
+    current: Release | None = None
+    running: tuple[tuple[Release, int] | None, ...] = ()
+
+    def count(self, release: Release) -> int:
+        return sum(1 for run in self.running if run and run[0] == release)
+
+
+@dataclass(frozen=True, slots=True)
+class Imagined:
+    cells: tuple[tuple[tuple[str, Color], Cell], ...]
+    shares: tuple[tuple[str, Share], ...]
+    pins: tuple[tuple[Pin, Color | None], ...]
+
+    def cell(self, service: str, color: Color) -> Cell:
+        return next((c for key, c in self.cells if key == (service, color)), Cell())
+
+    def share(self, service: str) -> Share:
+        return next((s for name, s in self.shares if name == service), Share())
+
+    def with_cell(self, service: str, color: Color, cell: Cell) -> Imagined:
+        key = (service, color)
+        return replace(self, cells=tuple((k, cell if k == key else c) for k, c in self.cells))
+
+    def with_traffic(
+        self, shares: dict[str, Share], pins: dict[Pin, Color | None]
+    ) -> Imagined:
+        return replace(
+            self,
+            shares=tuple((s, shares.get(s, share)) for s, share in self.shares),
+            pins=tuple((p, pins.get(p) or color) for p, color in self.pins),
+        )
+
+
+def imagine(sighting: Sighting, steps: tuple[Step, ...]) -> Imagined:
+    """The world of a sighting, as far as these steps touch it."""
+    parts = [p for step in steps for p in parts_of(step)]
+    services = sorted({p.service for p in parts} | {f.service for f in _flips(steps)})
+    size = max((p.count for p in parts), default=1)
+    pins = {w.pin: w.before for s in steps if isinstance(s, Wire | Shift) for w in reversed(s.wirings)}
+    for step in steps:
+        if isinstance(step, Wire):
+            pins |= {w.pin: w.before for w in step.wirings}
+    return Imagined(
+        cells=tuple(
+            ((service, color), _cell(sighting.at(service, color), size))
+            for service in services
+            for color in Color
+        ),
+        shares=tuple((s, sighting.share(s)) for s in services),
+        pins=tuple(pins.items()),
+    )
+
+
+def _cell(seen: InstallationSeen, size: int) -> Cell:
+    runs = [(i.release, PROVEN) for i in seen.instances if i.running and i.release][:size]
+    return Cell(seen.staged, seen.current, tuple(runs) + (None,) * (size - len(runs)))
+
+
+def sighting_of(world: Imagined) -> Sighting:
+    """The imagined world as it would be seen."""
+    return Sighting(
+        installations=tuple(
+            InstallationSeen(
+                service,
+                color,
+                cell.staged,
+                cell.current,
+                tuple(
+                    InstanceSeen(i, run[0] if run else None, run is not None, run[1] if run else 0)
+                    for i, run in enumerate(cell.running)
+                ),
+            )
+            for (service, color), cell in world.cells
+        ),
+        switch=SwitchSeen(
+            shares=world.shares,
+            pins=tuple((pin, color) for pin, color in world.pins if color is not None),
+        ),
+    )
+
+
+def parts_of(step: Step) -> tuple[Part, ...]:
+    match step:
+        case Stage(parts) | Drain(parts) | Retire(parts) | Start(parts) | Prove(parts) | Soak(parts):
+            return parts
+        case _:
+            return ()
+
+
+def _flips(steps: tuple[Step, ...]) -> tuple:  # type: ignore[type-arg]
+    return tuple(f for s in steps if isinstance(s, Shift) for f in s.flips)
+
+
+# -- What steps do -------------------------------------------------------------------------
+
+
+def doing(step: Step, world: Imagined) -> Iterator[Imagined]:
+    """The worlds passed on the way while a step is done, the last one with all of it done."""
+    match step:
+        case Stage(parts):
+            for p in parts:
+                cell = world.cell(p.service, p.color)
+                world = _staged(world, p.service, cell.staged | {p.release})
+                yield world
+        case Retire(parts):
+            for p in parts:
+                world = _stop(world, p)
+                yield world
+        case Start(parts):
+            for p in parts:
+                for world in _start(world, p):  # noqa: B020
+                    yield world
+        case Wire(wirings):
+            yield world.with_traffic({}, {w.pin: w.after for w in wirings})
+        case Shift(flips, wirings):
+            yield world.with_traffic(
+                {f.service: f.after for f in flips}, {w.pin: w.after for w in wirings}
+            )
+        case Tidy(releases):
+            for service, release in releases:
+                cell = world.cell(service, Color.BLUE)
+                world = _staged(world, service, cell.staged - {release})
+                yield world
+        case Drain() | Prove() | Gate() | Soak():
+            yield world
+        case _:
+            assert_never(step)
+
+
+def undoing(step: Step, world: Imagined) -> Iterator[Imagined]:
+    """The worlds passed on the way while a step is undone, the last one with nothing of it left."""
+    match step:
+        case Stage(parts):
+            for p in parts:
+                cell = world.cell(p.service, p.color)
+                kept = cell.staged if p.before.staged else cell.staged - {p.release}
+                world = _staged(world, p.service, kept)
+                yield world
+        case Retire(parts):
+            for p in parts:
+                for world in _start(world, replace(p, count=p.before.running), point=False):  # noqa: B020
+                    yield world
+        case Start(parts):
+            for p in parts:
+                world = _stop(world, p)
+                yield world
+                cell = world.cell(p.service, p.color)
+                world = world.with_cell(p.service, p.color, replace(cell, current=p.before.current))
+                yield world
+        case Wire(wirings):
+            yield world.with_traffic({}, {w.pin: w.before for w in wirings})
+        case Shift(flips, wirings):
+            for flip in flips:
+                if flip.back is not None and not _answers(world, flip.back):
+                    for world in _start(world, flip.back):  # noqa: B020
+                        yield world
+            yield world.with_traffic(
+                {f.service: f.before for f in flips}, {w.pin: w.before for w in wirings}
+            )
+        case Drain() | Prove() | Gate() | Soak() | Tidy():
+            yield world
+        case _:
+            assert_never(step)
+
+
+def _answers(world: Imagined, part: Part) -> bool:
+    return world.cell(part.service, part.color).count(part.release) > 0
+
+
+def _staged(world: Imagined, service: str, staged: frozenset[Release]) -> Imagined:
+    """Releases lie once for both colors."""
+    for color in Color:
+        cell = replace(world.cell(service, color), staged=staged)
+        world = world.with_cell(service, color, cell)
+    return world
+
+
+def _stop(world: Imagined, part: Part) -> Imagined:
+    cell = world.cell(part.service, part.color)
+    left = tuple(None if run and run[0] == part.release else run for run in cell.running)
+    return world.with_cell(part.service, part.color, replace(cell, running=left))
+
+
+def _start(world: Imagined, part: Part, *, point: bool = True) -> Iterator[Imagined]:
+    cell = world.cell(part.service, part.color)
+    if point:
+        cell = replace(cell, current=part.release)
+        world = world.with_cell(part.service, part.color, cell)
+        yield world
+    missing = part.count - cell.count(part.release)
+    for index, run in enumerate(cell.running):
+        if run is None and missing > 0:
+            running = (*cell.running[:index], (part.release, FRESH), *cell.running[index + 1 :])
+            cell = replace(cell, running=running)
+            world = world.with_cell(part.service, part.color, cell)
+            missing -= 1
+            yield world
+
+
+def restarted(world: Imagined, service: str, color: Color) -> Imagined:
+    """The first instance of this color that runs dies and is started again by its keeper."""
+    cell = world.cell(service, color)
+    for index, run in enumerate(cell.running):
+        if run is not None:
+            running = (*cell.running[:index], (run[0], FRESH), *cell.running[index + 1 :])
+            return world.with_cell(service, color, replace(cell, running=running))
+    return world
+
+
+def found_well(world: Imagined, parts: tuple[Part, ...]) -> Imagined:
+    """What runs of these parts was found well since its start."""
+    for p in parts:
+        cell = world.cell(p.service, p.color)
+        running = tuple((run[0], PROVEN) if run and run[0] == p.release else run for run in cell.running)
+        world = world.with_cell(p.service, p.color, replace(cell, running=running))
+    return world

@@ -1,0 +1,102 @@
+"""Whoever drives: holds the lease, keeps the fold up to date, and is the only one that writes decisions.
+
+A *decision* that was raced raises `Raced`: read the news, and decide again. A *fact* is appended again,
+unchanged, after the news; if these carry a younger epoch, `Superseded` says that somebody else drives now.
+The lease is renewed in the background; once it is lost nothing more is written, and every effect is refused
+by the fence of whatever it would have changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from orchestrator.core.chronicle import Chronicle, fold
+from orchestrator.core.record import FACTS, Entry, Record
+from orchestrator.core.rollout import Rollout
+from orchestrator.engine.world import World
+from orchestrator.ports.trouble import NoRoom, Raced, Superseded, Trouble
+
+
+class Driver:
+    """The state of one drive. `stop` asks it to stop at the next safe place."""
+
+    def __init__(self, world: World, epoch: int, chronicle: Chronicle, last: int) -> None:
+        self.world = world
+        self.epoch = epoch
+        self.chronicle = chronicle
+        self.last = last
+        self.stop = asyncio.Event()
+        self.began: set[tuple[int, int, int, bool]] = set()  # what this driver itself began
+
+    @property
+    def rollout(self) -> Rollout:
+        """The open rollout. Only asked for where one is open."""
+        assert self.chronicle.open is not None
+        return self.chronicle.open
+
+    async def catch_up(self) -> bool:
+        """Read what others wrote; whether there was any."""
+        entries = await self.world.journal.news(self.last)
+        self._fold(entries)
+        return bool(entries)
+
+    async def news(self) -> bool:
+        """Whether it is time to decide again: somebody wrote, or asked us to stop."""
+        return self.stop.is_set() or bool(await self.world.journal.news(self.last))
+
+    async def write(self, *records: Record) -> None:
+        """Append and fold. A lone fact survives a race; everything else raises `Raced`."""
+        while True:
+            try:
+                entries = await self.world.journal.append(self.last, records, epoch=self.epoch)
+            except Raced:
+                if not all(isinstance(record, FACTS) for record in records):
+                    raise
+                await self.catch_up()
+                continue
+            self._fold(entries)
+            return
+
+    def _fold(self, entries: tuple[Entry, ...]) -> None:
+        for entry in entries:
+            if entry.epoch > self.epoch:
+                raise Superseded("somebody else drives this site now")
+            self.chronicle = fold(self.chronicle, entry)
+            self.last = entry.number
+            self.world.witness.tell(entry)
+
+
+@asynccontextmanager
+async def driving(world: World, *, by: str, doing: str) -> AsyncIterator[Driver]:
+    """Take the lease, recall everything, and give the lease up at the end. Raises `Busy`, `NoRoom`, `Damaged`."""
+    term_s = world.site.policy.lease_s
+    epoch = await world.lease.take(by, doing, term_s)
+    renewal: asyncio.Task[None] | None = None
+    try:
+        recalled = await world.journal.recall()
+        driver = Driver(world, epoch, recalled.chronicle, recalled.last)
+        renewal = asyncio.create_task(_renew(driver, term_s))
+        yield driver
+    finally:
+        if renewal is not None:
+            renewal.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await renewal
+        with contextlib.suppress(Trouble):
+            await world.lease.give_up(epoch)
+
+
+async def _renew(driver: Driver, term_s: float) -> None:
+    """Keep the lease while we live. A full disk is borne: the next try may find room."""
+    while True:
+        await asyncio.sleep(term_s / 3)
+        try:
+            await driver.world.lease.renew(driver.epoch, term_s)
+        except NoRoom:
+            continue
+        except Superseded:
+            driver.stop.set()
+            return

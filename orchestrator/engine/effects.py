@@ -1,0 +1,151 @@
+"""What it takes to make a step true, and to take it back: calls on ports, and nothing else.
+
+Every effect is idempotent and carries the epoch. The guards here are the last line: a color that has traffic
+is never stopped, and no traffic goes to a color of which nothing answers while the other one answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.core.sight import Sighting
+from orchestrator.core.steps import Part, Retire, Shift, Stage, Start, Step, Tidy, Wire
+from orchestrator.engine.driver import Driver
+from orchestrator.engine.sampling import any_answers
+from orchestrator.ports.trouble import Refused, Superseded, Trouble
+
+Act = Callable[[], Awaitable[None]]
+
+BACK_WITHIN_S = 30.0  # how long an old color that had to be started may take until any of it answers
+BACK_LOOK_S = 0.1
+
+
+class NothingAnswers(Trouble):
+    """Nothing of the color that should get the traffic back answers."""
+
+
+async def do(driver: Driver, step: Step, sighting: Sighting) -> None:
+    """Make the step true. `sighting` is the look from just before."""
+    world, epoch = driver.world, driver.epoch
+    match step:
+        case Stage(parts):
+            sources = {w.service: w.source for w in driver.rollout.wish.wanted}
+            await _side_by_side(
+                world.installation.stage(p, sources.get(p.service), epoch) for p in parts
+            )
+        case Retire(parts):
+            await _stop(driver, parts, sighting)
+        case Wire(wirings):
+            await world.switch.send({}, {w.pin: w.after for w in wirings}, epoch)
+        case Start(parts):
+            await _side_by_side(world.installation.start(p, epoch) for p in parts)
+        case Shift(flips, wirings):
+            shares = {f.service: f.after for f in flips}
+            await world.switch.send(shares, {w.pin: w.after for w in wirings}, epoch)
+        case Tidy(releases):
+            await _side_by_side(
+                world.installation.remove(service, release, epoch) for service, release in releases
+            )
+        case _:
+            raise AssertionError(f"{step} is a look")
+
+
+async def undo(driver: Driver, step: Step, sighting: Sighting) -> None:
+    """Take the step back: what was there at the opening is there again."""
+    world, epoch = driver.world, driver.epoch
+    match step:
+        case Stage(parts):
+            await _side_by_side(
+                world.installation.remove(p.service, p.release, epoch)
+                for p in parts
+                if not p.before.staged
+            )
+        case Retire(parts):
+            await _bring_back_standby(driver, parts)
+        case Wire(wirings):
+            pins = {w.pin: w.before for w in wirings if w.before is not None}
+            await world.switch.send({}, pins, epoch)
+        case Start(parts):
+            await _stop(driver, parts, sighting)
+            await _side_by_side(
+                world.installation.point(p.service, p.color, p.before.current, epoch)
+                for p in parts
+            )
+        case Shift():
+            await _traffic_back(driver, step)
+        case _:
+            raise AssertionError(f"{step} cannot be undone")
+
+
+async def _stop(driver: Driver, parts: tuple[Part, ...], sighting: Sighting) -> None:
+    for part in parts:
+        if sighting.share(part.service).of(part.color):
+            raise Refused(
+                f"{part.service} {part.color.value} has traffic, and what has traffic is never stopped"
+            )
+    if not sighting.switch.up:
+        raise Refused(f"nobody can say who serves: {sighting.switch.note or 'the switch is silent'}")
+    await _side_by_side(driver.world.installation.stop(p, driver.epoch) for p in parts)
+
+
+async def _bring_back_standby(driver: Driver, parts: tuple[Part, ...]) -> None:
+    """As many as ran before, of the release that ran before; and prove that any of it answers."""
+    ran = tuple(replace(p, count=p.before.running) for p in parts if p.before.running)
+    await _side_by_side(driver.world.installation.start(p, driver.epoch) for p in ran)
+    for part in ran:
+        await _until_any_answers(driver, part)
+
+
+async def _traffic_back(driver: Driver, step: Shift) -> None:
+    """The old color gets the traffic as soon as any of it answers; it never depends on the color it comes from.
+
+    Where none of it answers and the other color does, nothing is moved.
+    """
+    world = driver.world
+    backs = tuple(f.back for f in step.flips if f.back is not None and f.before.live is not None)
+    await _side_by_side(_revive(driver, back) for back in backs)
+    shares = {f.service: f.before for f in step.flips}
+    pins = {w.pin: w.before for w in step.wirings if w.before is not None}
+    await world.switch.send(shares, pins, driver.epoch)
+
+
+async def _revive(driver: Driver, back: Part) -> None:
+    if await any_answers(driver.world, back):
+        return
+    await driver.world.installation.start(back, driver.epoch)
+    try:
+        await _until_any_answers(driver, back)
+    except NothingAnswers:
+        if await _other_color_answers(driver, back):
+            raise
+
+
+async def _other_color_answers(driver: Driver, back: Part) -> bool:
+    wanted = driver.rollout.wish.of(back.service)
+    if wanted is None:
+        return True
+    other = Part(back.service, back.color.other, back.count, wanted.release)
+    return await any_answers(driver.world, other)
+
+
+async def _until_any_answers(driver: Driver, part: Part) -> None:
+    clock = driver.world.clock
+    give_up_s = clock.now() + BACK_WITHIN_S
+    while not await any_answers(driver.world, part):
+        if clock.now() >= give_up_s or driver.stop.is_set():
+            raise NothingAnswers(f"nothing of {part.service} {part.color.value} answers")
+        await clock.sleep(BACK_LOOK_S)
+
+
+async def _side_by_side(effects: Any) -> None:
+    """All of them at once, to the end; then the gravest trouble, if there was any."""
+    running: list[Coroutine[Any, Any, None]] = list(effects)
+    results = await asyncio.gather(*running, return_exceptions=True)
+    troubles = [r for r in results if isinstance(r, BaseException)]
+    for gravest in (Superseded, Refused, Trouble, BaseException):
+        for trouble in troubles:
+            if isinstance(trouble, gravest):
+                raise trouble

@@ -1,0 +1,91 @@
+"""Before a rollout: look, plan, prove, make sure of the switch, and only then write `Opened`.
+
+`consider` decides nothing and changes nothing; `open_rollout` does it again under the lease, with the epoch
+on the look, so that a plan never rests on what somebody younger changed since. A refused plan starts nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from orchestrator.core.chronicle import Chronicle
+from orchestrator.core.model import Policy
+from orchestrator.core.plan import Plan, Unplannable, plan, plan_mend, plan_retire
+from orchestrator.core.prove import Broken, Proof, prove
+from orchestrator.core.record import Kind, Opened, Wish
+from orchestrator.core.sight import Sighting
+from orchestrator.engine.driver import Driver
+from orchestrator.engine.sampling import who_serves
+from orchestrator.engine.world import World, survey
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A plan with everything it rests on. `opened` is what would be written; None where there is nothing to do."""
+
+    plan: Plan | Unplannable
+    sighting: Sighting
+    proof: Proof | Broken | None = None
+    opened: Opened | None = None
+
+
+async def consider(
+    world: World,
+    wish: Wish,
+    chronicle: Chronicle,
+    *,
+    policy: Policy,
+    by: str,
+    epoch: int | None = None,
+) -> Considered:
+    """What would be done for this wish, and the proof of it. Reads only."""
+    sighting = await survey(world, epoch)
+    planned = _plan(world, wish, sighting, policy=policy, chronicle=chronicle)
+    if isinstance(planned, Unplannable) or not planned.steps:
+        return Considered(planned, sighting)
+    services = tuple(dict.fromkeys(w.service for w in wish.wanted))
+    opened = Opened(
+        rollout=chronicle.rollouts + 1,
+        plan=planned.steps,
+        site=world.site,
+        policy=policy,
+        wish=wish,
+        before=await who_serves(world, services, sighting),
+        by=by,
+    )
+    proof = prove(opened, sighting)
+    if isinstance(proof, Proof):
+        proof = replace(proof, no_return=planned.no_return)
+    return Considered(planned, sighting, proof, opened)
+
+
+def _plan(
+    world: World, wish: Wish, sighting: Sighting, *, policy: Policy, chronicle: Chronicle
+) -> Plan | Unplannable:
+    from orchestrator.core.chronicle import drift
+
+    services = tuple(w.service for w in wish.wanted)
+    match wish.kind:
+        case Kind.RETIRE:
+            return plan_retire(world.site, services, sighting)
+        case Kind.MEND:
+            return plan_mend(drift(chronicle, sighting), sighting)
+        case Kind.DEPLOY | Kind.BACKOUT:
+            return plan(world.site, wish, sighting, policy=policy, chronicle=chronicle)
+
+
+async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -> Considered:
+    """Plan and prove under the lease, make sure of the switch, write `Opened`.
+
+    Nothing is written where the plan is empty, impossible or broken, or where the switch cannot be had (`Refused`).
+    Raises `Raced` where somebody asked for something meanwhile: catch up, and open again.
+    """
+    world = driver.world
+    await survey(world, driver.epoch)  # raises the epoch everywhere before anything is decided
+    await world.switch.ensure(driver.epoch)
+    considered = await consider(
+        world, wish, driver.chronicle, policy=policy, by=by, epoch=driver.epoch
+    )
+    if considered.opened is not None and isinstance(considered.proof, Proof):
+        await driver.write(considered.opened)
+    return considered

@@ -1,0 +1,217 @@
+"""From a move to records: write down that it begins, look, act, look, write down how it ended.
+
+The first look makes doing twice harmless, the second makes believing an exit code unnecessary: whatever an
+adapter answered, what counts is what is seen afterwards. The epoch goes with every effect and every look.
+An effect never branches on policy, and a decision is never made here.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from orchestrator.core.decide import Answer, Close, Do, Move, Turn, Undo, Wait
+from orchestrator.core.record import (
+    Answered,
+    Began,
+    Closed,
+    Ended,
+    Fact,
+    Failed,
+    Flipped,
+    NoStandby,
+    Trouble,
+    Turned,
+)
+from orchestrator.core.sight import Sighting, holds, undone
+from orchestrator.core.steps import LOOKS, Drain, Gate, Prove, Retire, Shift, Soak, Step, name
+from orchestrator.engine import effects, watch
+from orchestrator.engine.driver import Driver
+from orchestrator.engine.world import survey
+from orchestrator.ports.trouble import Refused, Superseded, Unreachable
+
+
+async def perform(driver: Driver, move: Move) -> None:
+    """Carry out one move. Raises `Raced` (decide again), `Superseded` (stop), `NoRoom` (stop)."""
+    rollout = driver.rollout
+    match move:
+        case Do(index):
+            await _do(driver, index)
+        case Undo(index):
+            await _undo(driver, index)
+        case Turn(way, reason, request):
+            await driver.write(Turned(rollout.id, way, reason, request))
+        case Answer(request, reason):
+            await driver.write(Answered(request, reason, rollout.id))
+        case Close(outcome, _):
+            await driver.write(Closed(rollout.id, outcome, "; ".join(rollout.remarks)))
+        case Wait():
+            pass
+        case _:
+            assert_never(move)
+
+
+# -- Forward -------------------------------------------------------------------------------
+
+
+async def _do(driver: Driver, index: int) -> None:
+    step = driver.rollout.steps[index]
+    match step:
+        case Gate():
+            await _gate(driver, index)
+        case Prove() | Soak() | Drain():
+            await _watch(driver, index, step)
+        case Shift():
+            await _shift(driver, index, step)
+        case _:
+            await _begin(driver, index)
+            await _make(driver, index, step)
+
+
+async def _gate(driver: Driver, index: int) -> None:
+    """The first time, the gate is opened; once it was granted, it ends."""
+    rollout = driver.rollout
+    if rollout.gate is not None:
+        await driver.write(Ended(rollout.id, index, undoing=False))
+        return
+    policy = rollout.policy.cutover
+    until = None if policy is None else driver.world.clock.now() + policy.timeout_s
+    await driver.write(Began(rollout.id, index, False, rollout.attempt, until))
+
+
+async def _watch(driver: Driver, index: int, step: Prove | Soak | Drain) -> None:
+    await _begin(driver, index)
+    since_s = driver.rollout.since_s
+    match step:
+        case Prove():
+            found = await watch.prove(driver, step, since_s)
+        case Soak():
+            found = await watch.soak(driver, step, since_s)
+        case Drain():
+            found = await watch.drain(driver, step, since_s)
+    match found:
+        case watch.Well(facts):
+            await _ended(driver, index, facts)
+        case watch.Ill(kind, reason, below):
+            at = index if below is None else below
+            await driver.write(Failed(driver.rollout.id, at, False, kind, reason))
+        case None:
+            return
+
+
+async def _shift(driver: Driver, index: int, step: Shift) -> None:
+    """A gate can stand open for a day: stale evidence is no evidence, so the proof is made again first."""
+    again = await watch.prove_again(driver, step)
+    if isinstance(again, watch.Ill):
+        at = index if again.step is None else again.step
+        await driver.write(Failed(driver.rollout.id, at, False, again.kind, again.reason))
+        return
+    proven_s = driver.world.clock.now()
+    await _begin(driver, index)
+    await _make(driver, index, step, proven_s)
+
+
+async def _make(driver: Driver, index: int, step: Step, since_s: float = 0.0) -> None:
+    sighting = await survey(driver.world, driver.epoch)
+    if holds(step, sighting):
+        await _ended(driver, index)
+        return
+    trouble = await _tried(driver, lambda: effects.do(driver, step, sighting))
+    sighting = await survey(driver.world, driver.epoch)
+    if holds(step, sighting):
+        took_s = driver.world.clock.now() - since_s
+        await _ended(driver, index, (Flipped(took_s),) if isinstance(step, Shift) else ())
+        return
+    kind, reason = trouble or (Trouble.DID_NOT_TAKE, _not_taken(step, sighting))
+    await driver.write(Failed(driver.rollout.id, index, False, kind, reason))
+
+
+# -- Back ----------------------------------------------------------------------------------
+
+
+async def _undo(driver: Driver, index: int) -> None:
+    """Whether anything happened does not matter: what is left over is taken away, what was there is put back."""
+    rollout = driver.rollout
+    step = rollout.steps[index]
+    await _begin(driver, index, undoing=True)
+    if isinstance(step, LOOKS):
+        await driver.write(Ended(rollout.id, index, undoing=True))
+        return
+    sighting = await survey(driver.world, driver.epoch)
+    if undone(step, sighting):
+        await driver.write(Ended(rollout.id, index, undoing=True))
+        return
+    trouble = await _tried(driver, lambda: effects.undo(driver, step, sighting))
+    sighting = await survey(driver.world, driver.epoch)
+    if undone(step, sighting) and trouble is None:
+        await driver.write(Ended(rollout.id, index, undoing=True))
+        return
+    if undone(step, sighting) and not isinstance(step, Retire):
+        await driver.write(Ended(rollout.id, index, undoing=True))
+        return
+    kind, reason = trouble or (Trouble.DID_NOT_TAKE, _not_undone(step))
+    await _undo_failed(driver, index, kind, reason)
+
+
+async def _undo_failed(driver: Driver, index: int, kind: Trouble, reason: str) -> None:
+    """A standby that cannot be brought back is a remark, not stuck: it has no traffic."""
+    rollout = driver.rollout
+    step = rollout.steps[index]
+    last = rollout.failures + 1 >= rollout.policy.tries or kind is Trouble.REFUSED
+    if isinstance(step, Retire) and last:
+        lost = tuple(NoStandby(p.service, p.color, reason) for p in step.parts)
+        await driver.write(Ended(rollout.id, index, undoing=True, facts=lost))
+        return
+    await driver.write(Failed(rollout.id, index, True, kind, reason))
+
+
+# -- Small things --------------------------------------------------------------------------
+
+
+async def _begin(driver: Driver, index: int, *, undoing: bool = False) -> None:
+    """Write down that it begins, once for each driver, attempt and direction; a retry is written again."""
+    rollout = driver.rollout
+    key = (rollout.attempt, rollout.failures, index, undoing)
+    if rollout.begun == (index, undoing) and key in driver.began:
+        return
+    await driver.write(Began(rollout.id, index, undoing, rollout.attempt))
+    driver.began.add(key)
+
+
+async def _ended(driver: Driver, index: int, facts: tuple[Fact, ...] = ()) -> None:
+    await driver.write(Ended(driver.rollout.id, index, undoing=False, facts=facts))
+
+
+async def _tried(driver: Driver, act: effects.Act) -> tuple[Trouble, str] | None:
+    """What went wrong, if anything. Whether it happened all the same, the look afterwards says."""
+    from orchestrator.engine.patience import patiently
+
+    try:
+        await patiently(driver.world.clock, act)
+    except Superseded:
+        raise
+    except Refused as refused:
+        return Trouble.REFUSED, refused.why
+    except effects.NothingAnswers as silent:
+        return Trouble.ILL, silent.why
+    except Unreachable as unreachable:
+        return Trouble.UNREACHABLE, unreachable.why
+    return None
+
+
+def _not_taken(step: Step, sighting: Sighting) -> str:
+    """What was seen after an effect that said it worked."""
+    if sighting.unreached:
+        return "; ".join(sighting.unreached)
+    notes = [
+        f"{p.service} {p.color.value} #{i.index}: {i.note}"
+        for p in getattr(step, "parts", ())
+        for i in sighting.at(p.service, p.color).instances
+        if i.note and not i.running
+    ]
+    if notes:
+        return "; ".join(notes)
+    return f"{name(step)} reported success, and a look says otherwise"
+
+
+def _not_undone(step: Step) -> str:
+    return f"undoing {name(step)} reported success, and a look says otherwise"

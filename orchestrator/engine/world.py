@@ -1,0 +1,54 @@
+"""The ports of one site in one hand, and one look at everything behind them.
+
+`World` is what wiring hands to the engine. It knows no technology. `survey` is the only place where a
+`Sighting` is made; with an epoch it raises the fence everywhere first, so nothing older decides or acts
+after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from orchestrator.core.model import Site
+from orchestrator.core.sight import Sighting, SwitchSeen
+from orchestrator.ports.artifacts import Artifacts
+from orchestrator.ports.clock import Clock
+from orchestrator.ports.installation import Installation
+from orchestrator.ports.journal import Journal
+from orchestrator.ports.lease import Lease
+from orchestrator.ports.prober import Prober
+from orchestrator.ports.switch import Switch
+from orchestrator.ports.trouble import Refused, Unreachable
+from orchestrator.ports.witness import Witness
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    site: Site
+    journal: Journal
+    lease: Lease
+    installation: Installation
+    artifacts: Artifacts
+    switch: Switch
+    prober: Prober
+    clock: Clock
+    witness: Witness
+
+
+async def survey(world: World, epoch: int | None) -> Sighting:
+    """Look at everything at once. What did not answer is named in `unreached`. Raises `Superseded`."""
+    installations, switch = await asyncio.gather(
+        world.installation.look(epoch), world.switch.look(epoch), return_exceptions=True
+    )
+    unreached = []
+    for seen in (installations, switch):
+        if isinstance(seen, Unreachable | Refused):
+            unreached.append(seen.why)
+        elif isinstance(seen, BaseException):
+            raise seen
+    return Sighting(
+        installations=() if isinstance(installations, BaseException) else installations,
+        switch=SwitchSeen(up=False) if isinstance(switch, BaseException) else switch,
+        unreached=tuple(unreached),
+    )
