@@ -48,6 +48,21 @@ class Processes(Protocol):
         """
         ...
 
+    def end(self, name: str, *, hard: bool = False) -> None:
+        """What `stop` does under the fence: see to it that keeper and program will be gone, without waiting.
+
+        From here on it happens by itself, whatever becomes of the caller. `hard`: SIGKILL, at once. Idempotent.
+        """
+        ...
+
+    async def ended(self, name: str, within_s: float | None = None) -> bool:
+        """Wait, without touching anything, until all are gone; False where they are not (None: `stop_s` and some)."""
+        ...
+
+    def belongs(self, name: str, pid: int) -> bool:
+        """Whether this process is the named program, or was left behind by it."""
+        ...
+
     async def stop(self, name: str) -> None:
         """End keeper and program: SIGTERM to the process group, SIGKILL after `stop_s`; return when all are gone. Idempotent."""
         ...
