@@ -81,11 +81,19 @@ async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -
     Raises `Raced` where somebody asked for something meanwhile: catch up, and open again.
     """
     world = driver.world
-    await survey(world, driver.epoch)  # raises the epoch everywhere before anything is decided
+    considered = await _consider_again(driver, wish, policy, by)
+    if considered.opened is None or not isinstance(considered.proof, Proof):
+        return considered
     await world.switch.ensure(driver.epoch)
-    considered = await consider(
-        world, wish, driver.chronicle, policy=policy, by=by, epoch=driver.epoch
-    )
+    if (await survey(world, driver.epoch)).switch.shares != considered.sighting.switch.shares:
+        considered = await _consider_again(driver, wish, policy, by)
     if considered.opened is not None and isinstance(considered.proof, Proof):
         await driver.write(considered.opened)
     return considered
+
+
+async def _consider_again(driver: Driver, wish: Wish, policy: Policy, by: str) -> Considered:
+    """The survey in it carries the epoch: it raises the fence before anything is decided."""
+    return await consider(
+        driver.world, wish, driver.chronicle, policy=policy, by=by, epoch=driver.epoch
+    )
