@@ -1,7 +1,7 @@
-"""From the shape of a file to the values of the core. Everything was judged before; nothing is refused here.
+"""From the shape of a file to the values of the core. All was judged before; nothing is refused.
 
-The one rule: what leaves here is whole. Durations are seconds, paths that need a folder are absolute,
-defaults are filled in, and secrets are still only names.
+The one rule: what leaves here is whole. Durations are seconds, paths that need a folder are
+absolute, defaults are filled in, and secrets are still only names.
 """
 
 from __future__ import annotations
@@ -44,8 +44,12 @@ from orchestrator.core.model import (
 
 
 def site_from(keys: SiteKeys, *, folder: str, state_home: str) -> Site:
-    """`folder` is the absolute folder of the file, `state_home` that of all sites' state folders."""
-    state = os.path.expanduser(keys.state) if keys.state else os.path.join(state_home, "bgctl", keys.site)
+    """`folder` is the absolute folder of the file; the state folder lies in `state_home`."""
+    state = (
+        os.path.expanduser(keys.state)
+        if keys.state
+        else os.path.join(state_home, "bgctl", keys.site)
+    )
     return Site(
         name=keys.site,
         services=tuple(_service(name, service) for name, service in keys.services.items()),
@@ -114,7 +118,11 @@ def _switch(name: str, keys: SwitchKeys, folder: str) -> SwitchSpec:
 
 def _policy(keys: RolloutKeys, *, mend_drift: bool) -> Policy:
     gate = keys.gates.cutover
-    soak = keys.soak if isinstance(keys.soak, SoakKeys) else SoakKeys.model_validate({"for": keys.soak})
+    soak = (
+        keys.soak
+        if isinstance(keys.soak, SoakKeys)
+        else SoakKeys.model_validate({"for": keys.soak})
+    )
     soak_s = _s(soak.for_)
     return Policy(
         cutover=_gate(gate) if isinstance(gate, GateKeys) else None,

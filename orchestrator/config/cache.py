@@ -1,9 +1,9 @@
 """The site as it was read last time, kept beside nothing anybody depends on.
 
-One file for each site file, in `$XDG_CACHE_HOME/bgctl/`, mode 0600, written beside and renamed. The one rule:
-it may be wrong in any way and nobody notices. It counts only when it was made from the very same bytes, by
-the very same code, and is whole; in every other case it is as if it were not there. Neither a full disk nor a
-folder that cannot be written is trouble.
+One file for each site file, in `$XDG_CACHE_HOME/bgctl/`, mode 0600, written beside and renamed.
+The one rule: it may be wrong in any way and nobody notices. It counts only when it was made from
+the very same bytes, by the very same code, and is whole; in every other case it is as if it were
+not there. Neither a full disk nor a folder that cannot be written is trouble.
 """
 
 from __future__ import annotations
@@ -19,15 +19,21 @@ from orchestrator.core.record import Unknown, plain, read
 _SIZE_MAX = 4 * 1024 * 1024
 
 
-def key(raw: bytes, *inputs: str) -> str:
-    """What the site was read from: its bytes, the folders it starts from, and the code that reads it."""
+def key(raw: bytes, *inputs: str) -> str | None:
+    """What the site was read from: its bytes, where paths start, and the code that reads it.
+
+    None where the code cannot be looked at (run from an archive): then nothing is cached.
+    """
     digest = hashlib.sha256(raw)
     for text in inputs:
         digest.update(b"\0" + os.fsencode(text))
-    return digest.hexdigest() + _code()
+    try:
+        return digest.hexdigest() + _code()
+    except OSError:
+        return None
 
 
-def recall(path: Path, key: str) -> Site | None:
+def recall(path: Path, key: str | None) -> Site | None:
     """The site read before under this key; None where there is none that can be trusted."""
     try:
         with open(_file(path), "rb") as file:
@@ -36,7 +42,7 @@ def recall(path: Path, key: str) -> Site | None:
                 return None
             made_from, _, rest = file.read().partition(b"\n")
         checked, _, text = rest.partition(b"\n")
-        if made_from != key.encode() or checked != _sum(text):
+        if key is None or made_from != key.encode() or checked != _sum(text):
             return None
         site: Site = read(Site, json.loads(text))
         return site
@@ -44,8 +50,10 @@ def recall(path: Path, key: str) -> Site | None:
         return None
 
 
-def keep(path: Path, key: str, site: Site) -> None:
+def keep(path: Path, key: str | None, site: Site) -> None:
     """Remember it. Does nothing where that is not possible."""
+    if key is None:
+        return
     text = json.dumps(plain(site), separators=(",", ":")).encode()
     target = _file(path)
     beside = f"{target}.{os.getpid()}"
@@ -78,11 +86,13 @@ def _sum(text: bytes) -> bytes:
 
 
 def _code() -> str:
-    """The digest of the code that reads and keeps a site, so that another version's cache is not believed."""
+    """The digest of the code that reads and keeps a site; what other code kept is not believed."""
     from orchestrator.core import model, record
 
     folder = os.path.dirname(__file__)
-    mine = (os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".py"))
+    mine = (
+        os.path.join(folder, name) for name in sorted(os.listdir(folder)) if name.endswith(".py")
+    )
     digest = hashlib.sha256()
     for file in (*mine, str(model.__file__), str(record.__file__)):
         with open(file, "rb") as source:

@@ -1,9 +1,9 @@
 """YAML text as plain data, with the line of every key.
 
-The one rule: a text means what it looks like. Scalars are read by the small rules below and not by those of
-YAML 1.1, so `on`, `no`, `1.10`, `0800` and `22:22` stay the texts they are; only `true`, `false` and plain
-whole numbers are more. Keys are always texts. Written twice, empty, tagged, too deep, too many: a mistake.
-Refuses to know which keys a site has.
+The one rule: a text means what it looks like. Scalars are read by the small rules below and not by
+those of YAML 1.1, so `on`, `no`, `1.10`, `0800` and `22:22` stay the texts they are; only `true`,
+`false` and plain whole numbers are more. Keys are always texts. Written twice, empty, tagged, too
+deep, too many: a mistake. Refuses to know which keys a site has.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config.mistakes import Mistakes, Spot, Where, dotted
+from orchestrator.config.mistakes import BYTES_MAX, Mistakes, Spot, Where, dotted
 
 if TYPE_CHECKING:
-    from yaml import Node, ScalarNode
+    from yaml import ScalarNode
 
-BYTES_MAX = 256 * 1024
 NODES_MAX = 20_000  # counted after aliases are followed, so a few lines cannot become a billion
 DEPTH_MAX = 30
 
@@ -40,7 +39,9 @@ def read(raw: bytes, mistakes: Mistakes) -> dict[str, Any]:
         mistakes.end()
     if root.id != "mapping":
         shape = "a list" if root.id == "sequence" else "one text"
-        mistakes.at(_spot(root), f"the file is {shape}, not keys with values", "begin with `site: NAME`")
+        mistakes.at(
+            _spot(root), f"the file is {shape}, not keys with values", "begin with `site: NAME`"
+        )
         mistakes.end()
     data: dict[str, Any] = _Reader(mistakes).mapping(root, ())
     return data
@@ -48,7 +49,9 @@ def read(raw: bytes, mistakes: Mistakes) -> dict[str, Any]:
 
 def _decoded(raw: bytes, mistakes: Mistakes) -> str:
     if len(raw) > BYTES_MAX:
-        mistakes.at((0, 0), f"the file has {len(raw)} bytes", f"a site file has at most {BYTES_MAX}")
+        mistakes.at(
+            (0, 0), f"the file has {len(raw)} bytes", f"a site file has at most {BYTES_MAX}"
+        )
         mistakes.end()
     try:
         return raw.decode("utf-8-sig")
@@ -60,7 +63,7 @@ def _decoded(raw: bytes, mistakes: Mistakes) -> str:
 
 
 def _composed(text: str, mistakes: Mistakes) -> Any:
-    """The root node; None for an empty file. Depth is looked at first, for composing nests as the text does."""
+    """The root node; None for an empty file. Depth comes first, for composing nests as deep."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -72,8 +75,9 @@ def _composed(text: str, mistakes: Mistakes) -> Any:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth > DEPTH_MAX:
-                spot = (event.start_mark.line + 1, event.start_mark.column + 1)
-                mistakes.at(spot, "nested too deep", f"a site file has at most {DEPTH_MAX} levels")
+                mistakes.at(
+                    _spot(event), "nested too deep", f"a site file has at most {DEPTH_MAX} levels"
+                )
                 return None
         return yaml.compose(text, Loader=loader)
     except yaml.reader.ReaderError as error:
@@ -94,7 +98,9 @@ def _note_yaml(error: Any, text: str, mistakes: Mistakes) -> None:
     elif "single document" in str(error.context):
         mistakes.at((line, column), "a second document begins (`---`)", "a site is one document")
     else:
-        mistakes.at((line, column), f"not YAML: {error.problem or error.context}", _yaml_advice(error))
+        mistakes.at(
+            (line, column), f"not YAML: {error.problem or error.context}", _yaml_advice(error)
+        )
 
 
 def _yaml_advice(error: Any) -> str:
@@ -106,7 +112,7 @@ def _yaml_advice(error: Any) -> str:
     if "cannot start any token" in problem:
         return "a text that begins with a special character needs quotes"
     if "expected ',' or" in problem:
-        return "a bracket or brace opened before is not closed; a text with `{…}` or `,` in it needs quotes"
+        return "close what was opened before; a text with `{…}` or `,` in it needs quotes"
     return ""
 
 
@@ -117,10 +123,12 @@ class _Reader:
         self.mistakes = mistakes
         self.visits = 0
 
-    def value(self, node: Node, where: Where) -> Any:
+    def value(self, node: Any, where: Where) -> Any:
         self.visits += 1
         if self.visits > NODES_MAX or len(where) > DEPTH_MAX:
-            self.mistakes.at(_spot(node), "aliases that multiply or contain themselves", "write it out")
+            self.mistakes.at(
+                _spot(node), "aliases that multiply or contain themselves", "write it out"
+            )
             self.mistakes.end()
         if node.id == "mapping":
             return self.mapping(node, where)
@@ -137,12 +145,14 @@ class _Reader:
         return items
 
     def scalar(self, node: ScalarNode, where: Where) -> str | int | bool | None:
-        text, kind = node.value, node.tag.removeprefix("tag:yaml.org,2002:")
+        text, kind = str(node.value), node.tag.removeprefix("tag:yaml.org,2002:")
         if node.style or kind not in _PLAIN:  # quoted, a block, or tagged
             self.untagged(node, "str", where)
             return text
         if text in _EMPTY:
-            self.mistakes.add(where, f"{dotted(where)} has no value", "write one, or remove the line")
+            self.mistakes.add(
+                where, f"{dotted(where)} has no value", "write one, or remove the line"
+            )
             return None
         if text in ("true", "false") and kind == "bool":
             return text == "true"
@@ -165,11 +175,13 @@ class _Reader:
             for source in value.value if value.id == "sequence" else [value]:
                 self.visits += 1
                 if source.id != "mapping" or depth > DEPTH_MAX or self.visits > NODES_MAX:
-                    self.mistakes.at(_spot(key), "`<<` takes over the keys of a mapping", "`<<: *base`", where)
+                    self.mistakes.at(
+                        _spot(key), "`<<` takes over the keys of a mapping", "`<<: *base`", where
+                    )
                     self.mistakes.end()
                 yield from self.pairs(source, where, depth=depth + 1)
 
-    def entry(self, key: Any, value: Node, where: Where, data: dict[str, Any]) -> None:
+    def entry(self, key: Any, value: Any, where: Where, data: dict[str, Any]) -> None:
         self.visits += 1
         if key.id != "scalar":
             self.mistakes.at(
@@ -190,8 +202,10 @@ class _Reader:
 
     def untagged(self, node: Any, kind: str, where: Where) -> None:
         if node.tag not in (f"tag:yaml.org,2002:{kind}", "!"):
-            self.mistakes.at(_spot(node), f"the tag `{node.tag}`", "a site file has no tags; remove it", where)
+            self.mistakes.at(
+                _spot(node), f"the tag `{node.tag}`", "a site file has no tags; remove it", where
+            )
 
 
-def _spot(node: Node) -> Spot:
+def _spot(node: Any) -> Spot:
     return node.start_mark.line + 1, node.start_mark.column + 1

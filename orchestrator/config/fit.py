@@ -1,12 +1,13 @@
-"""Data of a file into its shape; every way in which it does not fit becomes a mistake in plain words.
+"""Data of a file into its shape; every way in which it does not fit becomes a mistake.
 
-The one rule: one mistake hides no other. What does not fit is noted, cut away, and the rest is fitted again,
-so that the rules which compare things still see all that is sound. Says nothing twice: what is missing
-because its place was cut, or because its name was misspelled, is not news.
+The one rule: one mistake hides no other. What does not fit is noted, cut away, and the rest is
+fitted again, so that the rules which compare things still see all that is sound. Says nothing
+twice: what is missing because its place was cut, or because its name was misspelled, is not news.
 """
 
 from __future__ import annotations
 
+import copy
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -16,12 +17,17 @@ from orchestrator.config.mistakes import Mistakes, Where, choice, dotted, neares
 from orchestrator.config.shape import SiteKeys
 from orchestrator.config.words import carries_secret
 
+ROUNDS_MAX = 20  # each takes something away or adds what was missing; five have always been enough
+
+ROUNDS_MAX = 20  # each cuts something or adds what was missing; five have always been enough
+
 NOT_KEPT = frozenset(
-    "hosts host_groups agents invariants policies hold share shares mirror replay snapshot schema expand contract"
-    " haproxy nginx kube kubernetes gateway caddy traefik unit user rack writer fence promote toggle toggles steps"
-    " databases database webhook webhooks grpc prometheus tls resilient serving window windows run_before".split()
+    {"hosts", "agents", "invariants", "policies", "hold", "share", "shares", "mirror", "replay"}
+    | {"snapshot", "schema", "expand", "contract", "database", "databases", "toggle", "toggles"}
+    | {"haproxy", "nginx", "kube", "kubernetes", "gateway", "caddy", "unit", "user", "rack", "tls"}
+    | {"webhook", "webhooks", "grpc", "prometheus", "fence", "promote", "writer", "steps"}
 )
-_VALUES_NOT_KEPT = frozenset("hosts ssh kube kubernetes postgres postgresql docker".split())
+_VALUES_NOT_KEPT = ("hosts", "ssh", "kube", "kubernetes", "postgres", "postgresql", "docker")
 
 _ADVICE = {
     "site": "write `site: NAME` at the top",
@@ -32,18 +38,32 @@ _ADVICE = {
     "ports": "write the first port of each color: `ports: {blue: 8110, green: 8120}`",
     "blue": "write the first port of blue",
     "green": "write the first port of green",
-    "probes": "a release that cannot be proven is never switched to; write `probes: [{tcp: true}]` at least",
+    "probes": "a release that cannot be proven is never switched to; "
+    "write `probes: [{tcp: true}]` at least",
     "envoy": 'write `envoy: {listen: "127.0.0.1:8080"}`',
     "listen": 'write `listen: "127.0.0.1:8080"`',
     "switch": "name one of `switches`",
     "for": "write how long: `{for: 60s, within: 10m}`",
 }
-_ONE = {"int": "a whole number", "str": "a text", "dict": "keys with values", "list": "a list", "bool": "true"}
+_STAND_INS: dict[str, Any] = {
+    "site": "site",
+    "artifact": "{version}",
+    "run": ["run"],
+    "instances": {"ports": {"blue": 1, "green": 2}},
+    "ports": {"blue": 1, "green": 2},
+    "blue": 1,
+    "green": 2,
+    "probes": [{"tcp": True}],
+    "envoy": {"listen": "127.0.0.1:1"},
+    "listen": "127.0.0.1:1",
+    "switch": "switch",
+    "for": "1s",
+}
 
 
 def fitted(data: dict[str, Any], mistakes: Mistakes) -> SiteKeys | None:
-    """The file's data in its shape, without what does not fit; None where too little is left. Changes `data`."""
-    while True:
+    """The data in its shape, less what does not fit; None: too little is left. Changes `data`."""
+    for _ in range(ROUNDS_MAX):
         try:
             return SiteKeys.model_validate(data)
         except ValidationError as error:
@@ -52,11 +72,13 @@ def fitted(data: dict[str, Any], mistakes: Mistakes) -> SiteKeys | None:
         for where, one in errors:
             if one["type"] == "missing":
                 _note_missing(where, meant, mistakes)
-            elif one["type"] != "extra_forbidden" and not mistakes.about(where):
+            elif one["type"] != "extra_forbidden" and not mistakes.inside(where):
                 mistakes.add(where, *_explained(where, one))
         for where, one in errors:
-            if not _cut(data, where[:-1] if one["type"] == "missing" else where):
+            mend = _stand_in if one["type"] == "missing" else _cut
+            if not mend(data, where):
                 return None
+    return None
 
 
 def _note_unknown(errors: list[tuple[Where, Any]], mistakes: Mistakes) -> set[Where]:
@@ -68,7 +90,7 @@ def _note_unknown(errors: list[tuple[Where, Any]], mistakes: Mistakes) -> set[Wh
         key, parent = str(where[-1]), where[:-1]
         known = known_keys(parent)
         if key in NOT_KEPT:
-            mistakes.add(where, f"{dotted(where)} is not kept by this version", "remove it")
+            mistakes.add(where, f"`{dotted(where)}` is not kept by this version", "remove it")
             meant |= {(*parent, name) for name in known}
             continue
         close = nearest(key, known)
@@ -80,10 +102,12 @@ def _note_unknown(errors: list[tuple[Where, Any]], mistakes: Mistakes) -> set[Wh
 
 
 def _note_missing(where: Where, meant: set[Where], mistakes: Mistakes) -> None:
-    if where not in meant and not mistakes.about(where):
+    if where not in meant and not mistakes.inside(where):
         key = str(where[-1])
         place = f" under {dotted(where[:-1])}" if where[:-1] else ""
-        mistakes.at(mistakes.spot(where[:-1]), f"`{key}` is missing{place}", _ADVICE.get(key, ""), where)
+        mistakes.at(
+            mistakes.spot(where[:-1]), f"`{key}` is missing{place}", _ADVICE.get(key, ""), where
+        )
 
 
 def _explained(where: Where, error: Any) -> tuple[str, str]:
@@ -108,13 +132,19 @@ def _explained(where: Where, error: Any) -> tuple[str, str]:
 
 
 def _not_one_of(where: Where, value: Any, expected: str) -> tuple[str, str]:
-    allowed = [word.strip() for word in expected.replace(" or ", ", ").split(", ")]
+    allowed = [word.strip().lower() for word in expected.replace(" or ", ", ").split(", ")]
     text = str(value)
     if text in _VALUES_NOT_KEPT or text.startswith(("postgres", "kube")):
-        return f"{dotted(where)}: this is not kept by this version", f"write {choice(allowed)}"
+        kind = text.partition(":")[0]
+        return f"{dotted(where)}: `{kind}` is not kept by this version", f"write {choice(allowed)}"
     close = nearest(text, allowed)
     what = f"{dotted(where)} is {_shown(where, value)}"
-    return what, f"did you mean `{close}`?" if close and close != text.lower() else f"write {choice(allowed)}"
+    return (
+        what,
+        f"did you mean `{close}`?"
+        if close and close != text.lower()
+        else f"write {choice(allowed)}",
+    )
 
 
 def _wanted(kind: str) -> str:
@@ -154,7 +184,7 @@ def _place(loc: tuple[str | int, ...], data: Any) -> Where:
     where: list[str | int] = []
     for at, part in enumerate(loc):
         inside = isinstance(data, dict) and part in data
-        if inside or isinstance(data, list) and isinstance(part, int) and part < len(data):
+        if inside or _has_item(data, part):
             data = data[part]
             where.append(part)
         elif at == len(loc) - 1 and isinstance(data, dict) and part != "[key]":
@@ -162,20 +192,37 @@ def _place(loc: tuple[str | int, ...], data: Any) -> Where:
     return tuple(where)
 
 
+def _has_item(data: Any, part: str | int) -> bool:
+    return isinstance(data, list) and isinstance(part, int) and part < len(data)
+
+
 def _cut(data: Any, where: Where) -> bool:
-    """Takes a key or an item out. False where that leaves nothing."""
-    if not where:
+    """Takes a key out; an item leaves its place filled. False: nothing is left."""
+    holder = _holder(data, where)
+    if isinstance(holder, list) and where[-1] in range(len(holder)):
+        holder[int(where[-1])] = {"tcp": True} if known_keys(where) else "item"
+    elif isinstance(holder, dict):
+        holder.pop(where[-1], None)
+    return bool(where)
+
+
+def _stand_in(data: Any, where: Where) -> bool:
+    """Puts something sound where a key is missing, so that its neighbors can be judged."""
+    holder, key = _holder(data, where), str(where[-1])
+    if not isinstance(holder, dict) or key not in _STAND_INS:
         return False
-    for part in where[:-1]:
-        inside = part in data if isinstance(data, dict) else isinstance(data, list) and part < len(data)
-        if not inside:
-            return True
-        data = data[part]
-    if isinstance(data, dict):
-        data.pop(where[-1], None)
-    elif isinstance(data, list) and isinstance(where[-1], int):
-        data[where[-1]] = {}
+    holder[key] = copy.deepcopy(_STAND_INS[key])
     return True
+
+
+def _holder(data: Any, where: Where) -> Any:
+    """The dict or list that a place is in; None where that itself is gone."""
+    for part in where[:-1]:
+        if (isinstance(data, dict) and part in data) or _has_item(data, part):
+            data = data[part]
+        else:
+            return None
+    return data if where else None
 
 
 def known_keys(where: Where) -> tuple[str, ...]:

@@ -1,8 +1,9 @@
 """A site file as a `Site`, or everything that is wrong with it.
 
-The one rule: what is not understood is refused, all of it in one go, with line and what to write instead.
-The second time the same file is read from a cache, so that a quick command need not pay for YAML and
-validation. Looks at nothing but the file: whether artifacts, programs and secrets are there is not asked here.
+The one rule: what is not understood is refused, all of it in one go, with line and what to write
+instead. The second time the same file is read from a cache, so that a quick command need not pay
+for YAML and validation. Looks at nothing but the file: whether artifacts, programs and secrets are
+there is not asked here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config.mistakes import BadSite, Mistake, Mistakes
+from orchestrator.config.mistakes import BYTES_MAX, BadSite, Mistake, Mistakes
 from orchestrator.core.model import Site
 
 NAMES = ("bg.yaml", "bg.yml")
@@ -32,9 +33,9 @@ def load(path: Path) -> Site:
 
 
 def find(start: Path) -> Path:
-    """The site file of a folder: `bg.yaml` or `bg.yml` there, or in the nearest folder above. Raises `BadSite`.
+    """The site file of a folder: `bg.yaml` or `bg.yml` there, or in the nearest folder above.
 
-    A file is its own answer. Which one `--site` or `$BG_SITE` name is for the caller to say.
+    A file is its own answer, so `--site` and `$BG_SITE` may name either. Raises `BadSite`.
     """
     start = start.absolute()
     if start.is_file():
@@ -67,8 +68,6 @@ def _names(section: Any) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> bytes:
-    from orchestrator.config.document import BYTES_MAX
-
     try:
         with open(path, "rb") as file:
             return file.read(BYTES_MAX + 1)
@@ -94,6 +93,6 @@ def _state_home() -> str:
 
 
 def _home(variable: str, default: str) -> str:
-    """A folder of the XDG base directories; what is not absolute counts as not set, as they demand."""
+    """An XDG base directory; one that is not absolute counts as not set, as they demand."""
     named = os.environ.get(variable, "")
     return named if os.path.isabs(named) else os.path.join(os.path.expanduser("~"), default)

@@ -1,14 +1,15 @@
 """What is wrong with a site file, all of it at once, each with its line and what to write instead.
 
-The one rule: a mistake never shows a value that could be a secret; whoever notes one says where it is
-and what belongs there. A `BadSite` is the only thing `load` raises.
+The one rule: a mistake never shows a value that could be a secret; whoever notes one says where it
+is and what belongs there. A `BadSite` is the only thing `load` raises.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+BYTES_MAX = 256 * 1024  # of a site file
 
 Where = tuple[str | int, ...]  # ("services", "web", "probes", 0): keys and positions from the top
 Spot = tuple[int, int]  # line and column, both from 1; line 0: the file as a whole
@@ -54,19 +55,27 @@ class Mistakes:
         self.at(self.spot(where), what, instead, where)
 
     def spot(self, where: Where) -> Spot:
-        """Line and column of the key or item; of what contains it where the file does not have it."""
+        """Line and column of the key or item, or of what should have held it."""
         while where and where not in self.spots:
             where = where[:-1]
         return self.spots.get(where, (1, 1))
 
-    def about(self, where: Where) -> bool:
+    def inside(self, where: Where) -> bool:
         """Whether something is known to be wrong at this place or inside it."""
         return any(known[: len(where)] == where for known, _ in self.found)
 
+    def about(self, where: Where) -> bool:
+        """Whether something is known to be wrong here, inside, or with what holds it."""
+        return self.inside(where) or any(
+            known and where[: len(known)] == known for known, _ in self.found
+        )
+
     def end(self) -> None:
-        """Raise `BadSite` with everything found, in the order of the file; nothing found: return."""
+        """Raises `BadSite` with all that was found, in the order of the file; or returns."""
         if self.found:
-            raise BadSite(tuple(sorted((m for _, m in self.found), key=lambda m: (m.line, m.column))))
+            raise BadSite(
+                tuple(sorted((m for _, m in self.found), key=lambda m: (m.line, m.column)))
+            )
 
 
 def dotted(where: Where) -> str:
@@ -79,6 +88,8 @@ def dotted(where: Where) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant."""
+    import difflib
+
     close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return close[0] if close else None
 

@@ -1,6 +1,7 @@
-"""The small languages inside a site file: names, durations, addresses, templates, words that mean a secret.
+"""The small languages inside a site file: names, durations, addresses, templates, secrets.
 
-Pure text in, values out; a text that does not fit gives None. Knows neither the file's shape nor YAML.
+Pure text in, values out; a text that does not fit gives None. Knows neither the file's shape nor
+YAML.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _SECRET_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s/@:{}]*:[^\s/@{}]+@")
 
 
 def seconds(text: str) -> float | None:
-    """`500ms`, `30s`, `10m`, `24h`, `2d` in seconds; None where it is no duration, or one of over ten years."""
+    """`500ms`, `30s`, `10m`, `24h`, `2d` in seconds; None: no duration, or over ten years."""
     if not re.fullmatch(DURATION, text):
         return None
     unit = text.lstrip("0123456789.")
@@ -39,9 +40,11 @@ def seconds(text: str) -> float | None:
 
 def spoken(value_s: float) -> str:
     """Seconds as a site file writes them: the largest unit that leaves a whole number."""
-    if value_s and value_s < 1 or value_s % 1:
+    if value_s % 1:
         return f"{value_s * 1000:g}ms"
-    unit = next(u for u in ("d", "h", "m", "s") if not value_s % _UNITS[u] and (value_s or u == "s"))
+    unit = next(
+        u for u in ("d", "h", "m", "s") if not value_s % _UNITS[u] and (value_s or u == "s")
+    )
     return f"{value_s / _UNITS[unit]:.0f}{unit}"
 
 
@@ -54,14 +57,14 @@ def listen_address(text: str) -> tuple[str, int] | None:
 
 
 def template_words(text: str) -> Iterator[str]:
-    """What stands in braces, without them. `${HOME}` is a shell's and left alone; `${port}` is ours."""
+    """What stands in braces. `${HOME}` is a shell's and left alone; `${port}` is ours."""
     for dollar, word in _TEMPLATE.findall(text):
         if not (dollar and word != word.lower()):
             yield word
 
 
 def means_secret(name: str) -> bool:
-    """Whether a variable of this name would hold a secret: DB_PASSWORD does, PASSWORD_FILE does not."""
+    """Whether a variable of this name holds a secret: DB_PASSWORD does, PASSWORD_FILE not."""
     return any(_SECRET_NAME.fullmatch(name[at:]) for at in _word_starts(name))
 
 
