@@ -1,0 +1,1 @@
+"""Journal and lease in one SQLite file: the embedded default."""
