@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import assert_never
 
 from orchestrator.core.model import Color, Pin, Release, Share
@@ -95,6 +96,7 @@ def _cell(seen: InstallationSeen, size: int) -> Cell:
     return Cell(seen.staged, seen.current, tuple(runs) + (None,) * (size - len(runs)))
 
 
+@lru_cache(maxsize=4096)
 def sighting_of(world: Imagined) -> Sighting:
     """The imagined world as it would be seen."""
     return Sighting(

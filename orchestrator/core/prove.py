@@ -54,6 +54,7 @@ from orchestrator.core.steps import (
     LOOKS,
     Drain,
     Gate,
+    Part,
     Prove,
     Retire,
     Shift,
@@ -63,8 +64,6 @@ from orchestrator.core.steps import (
     name,
 )
 
-ALIKE_MAX = 3  # how many services that are alike stand for all of them
-INSTANCES_MAX = 3
 TRIES_MAX = 2  # a state behind a third try is like the one behind the second
 STATES_MAX = 200_000
 NOW, LATE, GATE_UNTIL = 1e6, 1e9, 1e8  # the imagined clock: before and after every gate's time
@@ -72,11 +71,16 @@ NOW, LATE, GATE_UNTIL = 1e6, 1e9, 1e8  # the imagined clock: before and after ev
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """How much trouble of each kind a walk may meet."""
+    """How much trouble of each kind a walk may meet, and how many stand for all that are alike."""
 
     faults: int = 1
     restarts: int = 1
     requests: int = 1
+    alike: int = 2  # services that are alike
+    instances: int = 2  # of one service
+
+
+USUAL = Budget()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +103,10 @@ class _State:
     world: Imagined
     left: Budget
 
-    @property
-    def key(self) -> object:
-        """What tells states apart: everything that changes, and none of what stays."""
-        r = self.rollout
-        told = (r.done, r.touched, r.failures, r.hopeless, r.falls, r.attempt, r.begun, r.paused)
-        more = (r.facts, r.asked, r.granted, r.backing_out, r.replaced, r.remarks, r.outcome)
-        return (told, more, self.world, self.left)
 
-
-def prove(opened: Opened, sighting: Sighting, budget: Budget = Budget()) -> Proof | Broken:  # noqa: B008
+def prove(opened: Opened, sighting: Sighting, budget: Budget = USUAL) -> Proof | Broken:
     """Walk every state of the plan in `opened`, from what was seen. See the module for the promises."""
-    small = _representatives(opened)
+    small = _representatives(opened, budget)
     start = _State(
         evolve(None, _entry(small)), imagine(sighting, small.plan), budget
     )
@@ -120,57 +116,49 @@ def prove(opened: Opened, sighting: Sighting, budget: Budget = Budget()) -> Proo
 # -- Parts that are alike ------------------------------------------------------------------
 
 
-def _representatives(opened: Opened) -> Opened:
-    """The same plan with at most `ALIKE_MAX` services of each kind and `INSTANCES_MAX` instances of each."""
+def _representatives(opened: Opened, budget: Budget) -> Opened:
+    """The same plan with at most `alike` services of each kind and `instances` instances of each."""
     classes: dict[object, list[str]] = {}
-    for wanted in opened.wish.wanted:
-        classes.setdefault(_shape(wanted.service, opened), []).append(wanted.service)
-    chosen = {s for alike in classes.values() for s in alike[:ALIKE_MAX]}
-    if not opened.wish.wanted:
-        chosen = {p.service for step in opened.plan for p in parts_of(step)}
-        chosen |= {f.service for step in opened.plan if isinstance(step, Shift) for f in step.flips}
+    services = {p.service for step in opened.plan for p in parts_of(step)}
+    services |= {f.service for step in opened.plan if isinstance(step, Shift) for f in step.flips}
+    for service in sorted(services):
+        classes.setdefault(_shape(service, opened, budget.instances), []).append(service)
+    chosen = {s for alike in classes.values() for s in alike[: budget.alike]}
     policy = replace(opened.policy, tries=min(opened.policy.tries, TRIES_MAX))
-    plan = tuple(_thinned(step, chosen) for step in opened.plan)
+    plan = tuple(_thinned(step, chosen, budget.instances) for step in opened.plan)
     return replace(opened, plan=plan, policy=policy)
 
 
-def _shape(service: str, opened: Opened) -> object:
+def _shape(service: str, opened: Opened, instances: int) -> object:
     """What a plan does to a service, with its names taken away."""
     shape: list[object] = []
     for index, step in enumerate(opened.plan):
         for p in parts_of(step):
             if p.service == service:
                 before = (p.before.current is None, p.before.running, p.before.staged)
-                shape.append((index, p.color, min(p.count, INSTANCES_MAX), before))
+                shape.append((index, p.color, min(p.count, instances), before))
         if isinstance(step, Wire | Shift):
-            pins = [(w.pin.color, w.before, w.after) for w in step.wirings if w.pin.caller == service]
-            shape.append((index, tuple(pins)))
+            mine = [w for w in step.wirings if w.pin.caller == service]
+            shape.append((index, tuple((w.pin.color, w.before, w.after) for w in mine)))
         if isinstance(step, Shift):
             shape += [(f.before, f.after, f.back is None) for f in step.flips if f.service == service]
     return tuple(shape)
 
 
-def _thinned(step: Step, chosen: set[str]) -> Step:
+def _thinned(step: Step, chosen: set[str], instances: int) -> Step:
+    def fewer(part: Part) -> Part:
+        before = replace(part.before, running=min(part.before.running, instances))
+        return replace(part, count=min(part.count, instances), before=before)
+
     if isinstance(step, Wire | Shift):
         wirings = tuple(w for w in step.wirings if w.pin.caller in chosen or w.pin.callee in chosen)
         if isinstance(step, Wire):
             return Wire(wirings)
-        flips = tuple(
-            replace(f, back=f.back and replace(f.back, count=min(f.back.count, INSTANCES_MAX)))
-            for f in step.flips
-            if f.service in chosen
-        )
-        return replace(step, flips=flips, wirings=wirings)
+        flips = (f for f in step.flips if f.service in chosen)
+        fewer_flips = tuple(replace(f, back=fewer(f.back) if f.back else None) for f in flips)
+        return replace(step, flips=fewer_flips, wirings=wirings)
     if parts := parts_of(step):
-        few = tuple(
-            replace(
-                p,
-                count=min(p.count, INSTANCES_MAX),
-                before=replace(p.before, running=min(p.before.running, INSTANCES_MAX)),
-            )
-            for p in parts
-            if p.service in chosen
-        )
+        few = tuple(fewer(p) for p in parts if p.service in chosen)
         return replace(step, parts=few)  # type: ignore[arg-type]
     return step
 
@@ -179,61 +167,84 @@ def _thinned(step: Step, chosen: set[str]) -> Step:
 
 
 class _Walk:
+    """States are numbered as they are found; worlds and facts too, so that each is compared once."""
+
     def __init__(self, start: _State) -> None:
         self.start = start
-        self.seen: dict[object, tuple[object, str] | None] = {start.key: None}
-        self.leads_to: dict[object, list[object]] = {}
-        self.endings: list[object] = []
+        self.numbers: dict[object, int] = {}
+        self.came: list[tuple[int, str] | None] = []  # by state: from where, and what happened
+        self.leads_to: list[list[int]] = []  # by state: the states it is reached from
+        self.endings: list[int] = []
         self.stuck = 0
+        self._kept: dict[object, int] = {}  # a world or facts -> its number
+        self._known: dict[int, tuple[object, int]] = {}  # id -> the very object, its number
 
     def run(self, steps: int) -> Proof | Broken:
-        todo = deque([self.start])
+        todo = deque([(self._add(self.start, None), self.start)])
         while todo:
-            state = todo.popleft()
-            if broken := self._promises(state):
-                return Broken(broken, self._story(state.key))
+            number, state = todo.popleft()
+            if broken := self._promises(number, state):
+                return Broken(broken, self._story(number))
             for line, after in _happenings(state):
-                key = after.key
-                self.leads_to.setdefault(key, []).append(state.key)
-                if key not in self.seen:
-                    if len(self.seen) >= STATES_MAX:
-                        return Broken(f"more than {STATES_MAX} states", ())
-                    self.seen[key] = (state.key, line)
-                    todo.append(after)
+                known = len(self.came)
+                to = self._add(after, (number, line))
+                self.leads_to[to].append(number)
+                if to == known:
+                    todo.append((to, after))
+            if len(self.came) > STATES_MAX:
+                return Broken(f"more than {STATES_MAX} states", ())
         if (lost := self._endless()) is not None:
             return Broken("no ending can be reached from here", self._story(lost))
-        no_return = None
-        return Proof(steps, len(self.seen), self.stuck, no_return)
+        return Proof(steps, len(self.came), self.stuck, None)
 
-    def _promises(self, state: _State) -> str:
+    def _add(self, state: _State, came: tuple[int, str] | None) -> int:
+        """The number of a state; a new one where it was not seen before."""
+        r = state.rollout
+        told = (r.done, r.touched, r.failures, r.hopeless, r.falls, r.attempt, r.begun, r.paused)
+        more = (r.asked, r.granted, r.backing_out, r.replaced, r.remarks, r.outcome)
+        numbers = (self._number(state.world), self._number(r.facts))
+        number = self.numbers.setdefault((told, more, numbers, state.left), len(self.came))
+        if number == len(self.came):
+            self.came.append(came)
+            self.leads_to.append([])
+        return number
+
+    def _number(self, thing: object) -> int:
+        known = self._known.get(id(thing))
+        if known is None:
+            known = (thing, self._kept.setdefault(thing, len(self._kept)))
+            self._known[id(thing)] = known
+        return known[1]
+
+    def _promises(self, number: int, state: _State) -> str:
         rollout, world = state.rollout, state.world
         for service, share in world.shares:
             if (live := share.live) and not any(world.cell(service, live).running):
                 return f"{service} has its traffic on {live.value}, where nothing runs"
         if rollout.outcome is not None:
-            self.endings.append(state.key)
+            self.endings.append(number)
             return _ending(rollout, world, self.start.world)
         if rollout.stuck:
             self.stuck += 1
-            self.endings.append(state.key)
+            self.endings.append(number)
             if state.left == self.start.left:
                 return "it is stuck although nothing went wrong"
         return ""
 
-    def _endless(self) -> object | None:
+    def _endless(self) -> int | None:
         reached = set(self.endings)
         todo = list(self.endings)
         while todo:
-            for before in self.leads_to.get(todo.pop(), ()):
+            for before in self.leads_to[todo.pop()]:
                 if before not in reached:
                     reached.add(before)
                     todo.append(before)
-        return next((key for key in self.seen if key not in reached), None)
+        return next((n for n in range(len(self.came)) if n not in reached), None)
 
-    def _story(self, key: object) -> tuple[str, ...]:
+    def _story(self, number: int) -> tuple[str, ...]:
         lines: list[str] = []
-        while (came := self.seen[key]) is not None:
-            key, line = came
+        while (came := self.came[number]) is not None:
+            number, line = came
             lines.append(line)
         return tuple(reversed(lines))
 
