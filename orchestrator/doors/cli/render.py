@@ -1,0 +1,44 @@
+"""Values to text: everything the verbs print on stdout. Pure; see `paper` for what it is written on.
+
+Each function takes values of the core and a `Paper`, and returns text without a trailing newline. The modules
+behind it hold one picture each; verbs import this one only.
+"""
+
+from __future__ import annotations
+
+from orchestrator.doors.cli.paper import Paper, harmless, paper_for
+from orchestrator.doors.cli.picture import NextStep, Picture, next_steps, serving_line
+from orchestrator.doors.cli.render_data import (
+    history_data,
+    plan_data,
+    releases_data,
+    result_data,
+    status_data,
+    story_data,
+)
+from orchestrator.doors.cli.render_history import history, releases, rollout_story
+from orchestrator.doors.cli.render_plan import plan
+from orchestrator.doors.cli.render_status import status
+from orchestrator.doors.cli.render_trouble import trouble
+
+__all__ = [
+    "NextStep",
+    "Paper",
+    "Picture",
+    "harmless",
+    "history",
+    "history_data",
+    "next_steps",
+    "paper_for",
+    "plan",
+    "plan_data",
+    "releases",
+    "releases_data",
+    "result_data",
+    "rollout_story",
+    "serving_line",
+    "status",
+    "status_data",
+    "story_data",
+    "trouble",
+]
