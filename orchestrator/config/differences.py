@@ -26,7 +26,7 @@ from orchestrator.core.model import (
 
 
 def differences(old: Site, new: Site) -> tuple[str, ...]:
-    """A sentence for each key that means something else in `new`; `old` is what a rollout goes on with."""
+    """A sentence for each key that means something else in `new`; a rollout goes on with `old`."""
     before, after = dict(_site(old)), dict(_site(new))
     keys = [*before, *(key for key in after if key not in before)]
     sentences = (_sentence(key, before.get(key), after.get(key)) for key in keys)
@@ -52,7 +52,8 @@ def _sentence(key: str, then: _Said | None, now: _Said | None) -> str | None:
         return None
     if then.shown is None or now.shown is None:
         return f"{key}: the file has another value now; the rollout goes on with the one of then"
-    return f"{key}: {then.shown} then, {now.shown} in the file now; the rollout goes on with {then.shown}"
+    changed = f"{key}: {then.shown} then, {now.shown} in the file now"
+    return f"{changed}; the rollout goes on with {then.shown}"
 
 
 def _came_or_went(key: str, *, came: bool) -> str:

@@ -43,8 +43,8 @@ def read(raw: bytes, mistakes: Mistakes) -> dict[str, Any]:
             _spot(root), f"the file is {shape}, not keys with values", "begin with `site: NAME`"
         )
         mistakes.end()
-    data: dict[str, Any] = _Reader(mistakes).mapping(root, ())
-    return data
+    data = _Reader(mistakes).mapping(root, ())
+    return dict(data)
 
 
 def _decoded(raw: bytes, mistakes: Mistakes) -> str:
@@ -111,7 +111,9 @@ def _yaml_advice(error: Any) -> str:
         return "look at the indentation of this line and the one before"
     if "cannot start any token" in problem:
         return "a text that begins with a special character needs quotes"
-    if "expected ',' or" in problem:
+    if "undefined alias" in problem:
+        return "`*name` repeats what `&name` marks; a text that begins with `*` needs quotes"
+    if "expected ',' or" in problem or "node content" in problem:
         return "close what was opened before; a text with `{…}` or `,` in it needs quotes"
     return ""
 
@@ -158,7 +160,13 @@ class _Reader:
             return text == "true"
         return int(text) if kind == "int" and _NUMBER.fullmatch(text) else text
 
-    def mapping(self, node: Any, where: Where) -> dict[str, Any]:
+    def mapping(self, node: Any, where: Where) -> Any:
+        template = _unquoted(node)
+        if template and where:
+            self.mistakes.add(
+                where, f"{dotted(where)}: {template} without quotes", f'write `"{template}"`'
+            )
+            return template
         self.untagged(node, "map", where)
         data: dict[str, Any] = {}
         for key, value, inherited in self.pairs(node, where, depth=0):
@@ -205,6 +213,15 @@ class _Reader:
             self.mistakes.at(
                 _spot(node), f"the tag `{node.tag}`", "a site file has no tags; remove it", where
             )
+
+
+def _unquoted(node: Any) -> str | None:
+    """The template somebody meant by a mapping of one word to nothing: `{port}` needs quotes."""
+    if not node.flow_style or len(node.value) != 1:
+        return None
+    key, value = node.value[0]
+    empty = key.id == "scalar" and value.id == "scalar" and value.value == "" and not value.style
+    return f"{{{key.value}}}" if empty else None
 
 
 def _spot(node: Any) -> Spot:

@@ -128,6 +128,8 @@ def _explained(where: Where, error: Any) -> tuple[str, str]:
         case _:
             wanted = _wanted(kind)
             advice = _ADVICE.get(str(where[-1]), "") if where else ""
+            if kind.startswith("int") and str(error["input"]).isdecimal():
+                advice = "write the number without quotes and without a 0 in front"
             return f"{name} should be {wanted}, not {shown}", advice
 
 

@@ -27,8 +27,9 @@ site: {name}
 services:
   web:
     artifact: releases/{{version}}      # `bgctl deploy web=1.0` takes the folder releases/1.0
-    run: [python3, -m, http.server, "{{port}}", --bind, 127.0.0.1]   # your program, as a list
-    env: {{}}                           # its environment; a secret: DB_PASSWORD: {{file: secrets/db}}
+    # Your program, as a list. This one shows the pages of the release's folder.
+    run: [python3, -m, http.server, "{{port}}", --bind, 127.0.0.1]
+    env: {{LOG_LEVEL: info}}     # a secret: DB_PASSWORD: {{file: secrets/db}}
     instances:
       count: 2                        # of each color
       ports: {{blue: {blue}, green: {green}}}   # the first port of each color
@@ -47,12 +48,12 @@ rollout:
 _PAGE = """\
 <!doctype html>
 <title>{name} 1.0</title>
-<p>This is {name} 1.0. Copy releases/1.0 to releases/2.0, change this line, and deploy web=2.0.
+<p>This is {name} 1.0. Copy releases/1.0 to releases/2.0, change this, and deploy web=2.0.
 """
 
 
 def first_site(folder: Path) -> str:
-    """The text of a first `bg.yaml` for this folder; named after it, with ports that are free now."""
+    """A first `bg.yaml` for this folder, named after it, with ports that are free now."""
     listen = _free_ports()
     return _SITE.format(
         schema=SCHEMA_FILE,
@@ -64,7 +65,7 @@ def first_site(folder: Path) -> str:
 
 
 def first_files(folder: Path) -> dict[str, str]:
-    """All files of a first site, by path below the folder: the site, its schema, a first release.
+    """The files of a first site, by path below the folder: the site, its schema, a first release.
 
     The release is left out where the folder has releases already. Writes nothing.
     """
@@ -83,7 +84,7 @@ def _name_of(folder: Path) -> str:
 
 
 def _free_ports() -> int:
-    """The first of 8080, 8180 … that is free together with those for ten instances of each color."""
+    """The first of 8080, 8180 … that is free, and so are ten ports for each color above it."""
     for first in range(8080, 32000, 100):
         if all(_is_free(port) for port in (first, *range(first + 30, first + 50))):
             return first

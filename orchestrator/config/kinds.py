@@ -44,6 +44,8 @@ def _with_unit(value: Any) -> Any:
 
 def _duration(text: str) -> str:
     if words.seconds(text) is None:
+        if re.fullmatch(words.DURATION, text):
+            raise wrong("is longer than ten years", "write `24h` or `2d`")
         raise wrong(f"is no duration: {text[:40]!r}", "write `500ms`, `30s`, `10m`, `24h` or `2d`")
     return text
 

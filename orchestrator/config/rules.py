@@ -91,12 +91,12 @@ def judge_routes(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
     taken: dict[tuple[str, str, str], str] = {}
     for name, service in site.services.items():
         behind, where = service.behind, ("services", name, "behind")
-        if behind is None:
+        if behind is None or mistakes.about(where):
             continue
-        if behind.switch not in names.switches and not mistakes.about((*where, "switch")):
+        if behind.switch not in names.switches:
             _unknown((*where, "switch"), "switch", behind.switch, names.switches, mistakes)
         route = (behind.switch, behind.host or "", behind.path)
-        if route in taken and not mistakes.about(where):
+        if route in taken:
             what = f"{dotted(where)} takes the requests of services.{taken[route]}"
             mistakes.add(
                 where,
@@ -110,9 +110,7 @@ def judge_uses(where: Where, service: ServiceKeys, names: Names, mistakes: Mista
     for callee in service.uses:
         here = (*where, "uses", callee)
         if callee == where[-1]:
-            mistakes.add(
-                here, f"services.{callee} uses itself", "remove it; it is not pinned to anything"
-            )
+            mistakes.add(here, f"services.{callee} uses itself", "remove it")
         elif callee not in names.services:
             _unknown(here, "service", callee, names.services, mistakes)
 

@@ -1,7 +1,7 @@
-"""The JSON Schema of a site file, so that editors complete it and mark mistakes while it is written.
+"""The JSON Schema of a site file, so that editors complete it and mark mistakes.
 
-The one rule: it is made from the models, nothing is said twice. It knows shapes only; what has to fit
-together is for `load` to judge.
+The one rule: it is made from the models, nothing is said twice. It knows shapes only; what has to
+fit together is for `load` to judge.
 """
 
 from __future__ import annotations

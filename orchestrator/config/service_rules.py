@@ -123,9 +123,8 @@ def judge_secrets(where: Where, service: ServiceKeys, mistakes: Mistakes) -> Non
                 if getattr(value, key) is not None
             ]
             if len(given) != 1 and not mistakes.about(here):
-                mistakes.add(
-                    here, f"{dotted(here)} comes from {len(given) or 'no'} places", _SECRET_ADVICE
-                )
+                places = f"{len(given)} places" if given else "nowhere"
+                mistakes.add(here, f"{dotted(here)} comes from {places}", _SECRET_ADVICE)
         elif carries_secret(value):
             mistakes.add(here, f"{dotted(here)} is a URL with a password in it", _SECRET_ADVICE)
         elif means_secret(name) and value and not list(template_words(value)):
@@ -178,6 +177,7 @@ def _templated(where: Where, service: ServiceKeys) -> Iterator[tuple[Where, str]
             yield (*where, "env", name), value
     for at, probe in enumerate(service.probes):
         here = (*where, "probes", at)
+        yield (*here, "http"), probe.http or ""
         for index, text in enumerate(probe.exec or ()):
             yield (*here, "exec", index), text
         for kind, table in (("headers", probe.expect.headers), ("json", probe.expect.json_)):

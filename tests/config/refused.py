@@ -1,0 +1,196 @@
+"""Site files that are refused, as data: what is changed in a sound file, and what is said about it.
+
+Each is one change of `BASE` (or a file of its own) and the lines of the answer, without the file's name.
+The reference page shows them too, so that what it says about mistakes is what is really said.
+"""
+
+# ruff: noqa: E501  (data: one case, one line)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BASE = """\
+site: shop
+services:
+  api:
+    artifact: dist/api-{version}.tar.gz
+    run: [bin/api, --port, "{port}"]
+    env: {LOG_LEVEL: info}
+    instances: {count: 2, ports: {blue: 8110, green: 8120}}
+    probes: [{http: /healthz}]
+    behind: {switch: edge, path: /api}
+  web:
+    artifact: dist/web-{version}.tar.gz
+    run: [bin/web, --port, "{port}"]
+    instances: {count: 2, ports: {blue: 8130, green: 8140}}
+    probes: [{tcp: true}]
+    probing: {every: 1s, within: 30s}
+    behind: {switch: edge, path: /}
+    uses: {api: same}
+switches:
+  edge: {envoy: {listen: "127.0.0.1:8080"}}
+rollout:
+  soak: 60s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A change of `BASE` (`old` becomes `new`), or a whole file where `old` is empty."""
+
+    about: str
+    old: str
+    new: str
+    says: tuple[str, ...]
+    shape: bool = False  # something the JSON Schema refuses too
+
+    @property
+    def text(self) -> str:
+        if not self.old:
+            return self.new
+        assert BASE.count(self.old) == 1, self.old
+        return BASE.replace(self.old, self.new)
+
+
+def _shape(about: str, old: str, new: str, *says: str) -> Refused:
+    return Refused(about, old, new, says, shape=True)
+
+
+def _case(about: str, old: str, new: str, *says: str) -> Refused:
+    return Refused(about, old, new, says)
+
+
+# fmt: off
+KEYS = (
+    _shape("an unknown key", "count: 2, ports: {blue: 8110", "conut: 2, ports: {blue: 8110", '7: unknown key `conut` under services.api.instances; did you mean `count`?'),
+    _shape("an unknown key far from any", "  soak: 60s", "  colour: red", '21: unknown key `colour` under rollout; known here: `gates`, `soak`, `meanwhile`, `standby`, `tries`, `keep`, `drain` or `lease`'),
+    _shape("a misspelled key that is required", "    run: [bin/api", "    rnu: [bin/api", '5: unknown key `rnu` under services.api; did you mean `run`?'),
+    _shape("a key that is missing", '    run: [bin/api, --port, "{port}"]\n', "", '3: `run` is missing under services.api; write how it is started: `run: [bin/app, --port, "{port}"]`'),
+    _shape("a service without instances", "    instances: {count: 2, ports: {blue: 8110, green: 8120}}\n", "", '3: `instances` is missing under services.api; write `instances: {count: 2, ports: {blue: 8110, green: 8120}}`'),
+    _case("a key written twice", "site: shop\n", "site: shop\nsite: shop\n", '2: site is written twice, first on line 1; keep one of them'),
+    _case("two services of one name", "  web:\n", "  api:\n", '10: services.api is written twice, first on line 3; keep one of them'),
+    _shape("a key without a value", "    env: {LOG_LEVEL: info}", "    env:", '6: services.api.env has no value; write one, or remove the line'),
+    _shape("no services", "", "site: shop\nservices: {}\n", '2: services is empty; write `services:` with at least one'),
+    _shape("a service that is no mapping", "", "site: shop\nservices:\n  web: bin/web\n", "3: services.web should be keys with values, not 'bin/web'"),
+    _shape("services as a list", "", "site: shop\nservices:\n  - web\n", '2: services should be keys with values, not a list; write `services:` with at least one'),
+    _case("a key that is a list", "site: shop\n", "site: shop\n? [a, b]\n: c\n", '2: a key under the top that is not a text; a text that begins with `{` or `[` needs quotes'),
+    _shape("a key whose name is a template", "{LOG_LEVEL: info}", "{{port}: info}", '6: a key under services.api.env that is not a text; a text that begins with `{` or `[` needs quotes'),
+)
+LATER = (
+    _shape("hosts", "site: shop\n", "site: shop\nhosts: {web1: {address: web1.example}}\n", '2: `hosts` is not kept by this version; remove it'),
+    _shape("a hold", "  soak: 60s", "  hold: 2s", '21: `rollout.hold` is not kept by this version; remove it'),
+    _shape("invariants", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 2}]\n", '2: `invariants` is not kept by this version; remove it'),
+    _shape("policies", "site: shop\n", "site: shop\npolicies: policies.lp\n", '2: `policies` is not kept by this version; remove it'),
+    _shape("instances on hosts", "{count: 2, ports: {blue: 8110", "{on: hosts, count: 2, ports: {blue: 8110", '7: services.api.instances.on: `hosts` is not kept by this version; write `local`'),
+    _shape("another switch", '{envoy: {listen: "127.0.0.1:8080"}}', '{haproxy: {listen: "127.0.0.1:8080"}}', '19: `switches.edge.haproxy` is not kept by this version; remove it'),
+    _shape("another journal", "site: shop\n", "site: shop\njournal: postgresql://bg:pw@db/bg\n", '2: journal: `postgresql` is not kept by this version; write `sqlite`'),
+    _shape("shares", "  soak: 60s", "  shares: [10, 50]", '21: `rollout.shares` is not kept by this version; remove it'),
+    _shape("another kind of probe", "{tcp: true}", "{grpc: true}", '14: `services.web.probes[0].grpc` is not kept by this version; remove it'),
+)
+VALUES = (
+    _shape("a word where a number belongs", "count: 2, ports: {blue: 8110", "count: two, ports: {blue: 8110", "7: services.api.instances.count should be a whole number, not 'two'"),
+    _shape("too few", "count: 2, ports: {blue: 8110", "count: 0, ports: {blue: 8110", '7: services.api.instances.count is 0; it is at least 1'),
+    _shape("a port that is none", "blue: 8110", "blue: 81100", '7: services.api.instances.ports.blue is 81100; it is at most 65535'),
+    _shape("a port with a leading 0", "blue: 8110", "blue: 08110", "7: services.api.instances.ports.blue should be a whole number, not '08110'; write the number without quotes and without a 0 in front"),
+    _shape("a port like a time", "blue: 8110", "blue: 22:22", "7: services.api.instances.ports.blue should be a whole number, not '22:22'; write the first port of blue"),
+    _shape("a time without a unit", "  soak: 60s", "  soak: 60", '21: rollout.soak has no unit; write `60s` for seconds; units are ms, s, m, h and d'),
+    _shape("a time in other words", "  soak: 60s", "  soak: 1 minute", "21: rollout.soak is no duration: '1 minute'; write `500ms`, `30s`, `10m`, `24h` or `2d`"),
+    _case("a time beyond all measure", "  soak: 60s", "  soak: 9999d", '21: rollout.soak is longer than ten years; write `24h` or `2d`'),
+    _shape("a standby in other words", "  soak: 60s", "  standby: forever", "21: rollout.standby is no duration: 'forever'; write `keep`, or a time like `1h`"),
+    _shape("a word that is not one of these", "  soak: 60s", "  meanwhile: repalce", "21: rollout.meanwhile is 'repalce'; did you mean `replace`?"),
+    _shape("a gate that is off", "  soak: 60s", "  gates: {cutover: off}", "21: rollout.gates.cutover is 'off'; write `none`"),
+    _shape("a command as one text", 'run: [bin/api, --port, "{port}"]', 'run: bin/api --port {port}', '5: services.api.run is one text, and there is no shell to take it apart; write a list: `[bin/api, --port, "{port}"]`'),
+    _shape("a command with a password as one text", 'run: [bin/api, --port, "{port}"]', "run: bin/api --db pg://u:hunter2@db", '5: services.api.run is one text, and there is no shell to take it apart; write a list: `[bin/app, --port, "{port}"]`'),
+    _shape("an empty command", 'run: [bin/api, --port, "{port}"]', "run: []", '5: services.api.run is empty; write how it is started: `run: [bin/app, --port, "{port}"]`'),
+    _shape("a command in a command", 'run: [bin/api, --port, "{port}"]', "run: [bin/api, [--port]]", '5: services.api.run[1] should be a text, not a list'),
+    _shape("a name with capitals", "site: shop", "site: Shop", "1: site is no name: 'Shop'; names are like `web` or `web-2`: a-z, 0-9 and `-`, a letter first, at most 31"),
+    _shape("a service's name with capitals", "  web:\n", "  Web:\n", "10: services.Web is no name: 'Web'; names are like `web` or `web-2`: a-z, 0-9 and `-`, a letter first, at most 31"),
+    _shape("a variable that cannot be one", "LOG_LEVEL: info", "LOG-LEVEL: info", "6: services.api.env.LOG-LEVEL is no name for a variable: 'LOG-LEVEL'; use A-Z, a-z, 0-9 and `_`"),
+    _shape("an address without a port", 'listen: "127.0.0.1:8080"', "listen: localhost", '19: switches.edge.envoy.listen is not an address with a port; write `"127.0.0.1:8080"`'),
+    _shape("a port without an address", 'listen: "127.0.0.1:8080"', "listen: 8080", '19: switches.edge.envoy.listen is not an address with a port; write `"127.0.0.1:8080"`'),
+    _case("an address with an impossible port", 'listen: "127.0.0.1:8080"', 'listen: "127.0.0.1:80800"', '19: switches.edge.envoy.listen is not an address with a port; write `"127.0.0.1:8080"`'),
+    _shape("a path that ends with a slash", "path: /api", "path: /api/", "9: services.api.behind.path is no path to route by: '/api/'; write `/` or `/api`"),
+    _shape("a host with a scheme", "path: /api", 'host: "https://shop.example"', "9: services.api.behind.host is no host name: 'https://shop.example'; write `shop.example`, without scheme and port"),
+    _shape("a probe without a path", "{http: /healthz}", "{http: healthz}", "8: services.api.probes[0].http is no path to ask for: 'healthz'; write `/healthz`, from the first `/` on"),
+    _shape("a status that is none", "{http: /healthz}", "{http: /healthz, expect: {status: 20}}", '8: services.api.probes[0].expect.status is 20; it is at least 100'),
+    _shape("tcp that is false", "{tcp: true}", "{tcp: false}", '14: services.web.probes[0].tcp is false; write `true`'),
+    _shape("a probe that is a word", "[{tcp: true}]", "[tcp]", "14: services.web.probes[0] should be keys with values, not 'tcp'"),
+    _shape("probes that are no list", "[{tcp: true}]", "{tcp: true}", '14: services.web.probes should be a list, not keys with values; a release that cannot be proven is never switched to; write `probes: [{tcp: true}]` at least'),
+)
+TOGETHER = (
+    _case("colors on one port", "blue: 8110, green: 8120", "blue: 8110, green: 8110", '7: services.api.instances.ports.green (8110–8111) takes ports of services.api.instances.ports.blue (8110–8111) on line 7; each instance needs a port of its own'),
+    _case("colors that overlap", "blue: 8110, green: 8120", "blue: 8110, green: 8111", '7: services.api.instances.ports.green (8111–8112) takes ports of services.api.instances.ports.blue (8110–8111) on line 7; each instance needs a port of its own'),
+    _case("services that overlap", "blue: 8130", "blue: 8121", '13: services.web.instances.ports.blue (8121–8122) takes ports of services.api.instances.ports.green (8120–8121) on line 7; each instance needs a port of its own'),
+    _case("an instance on a switch's port", 'listen: "127.0.0.1:8080"', 'listen: "0.0.0.0:8141"', '19: switches.edge.envoy.listen (8141) takes ports of services.web.instances.ports.green (8140–8141) on line 13; each instance needs a port of its own'),
+    _case("two switches on one port", "rollout:\n", '  back: {envoy: {listen: "127.0.0.1:8080"}}\nrollout:\n', '20: switches.back.envoy.listen (8080) takes ports of switches.edge.envoy.listen (8080) on line 19; each instance needs a port of its own'),
+    _case("more instances than ports", "green: 8140", "green: 65535", '13: services.web.instances.ports.green (65535–65536) goes beyond the last port, 65535; choose a lower first port'),
+    _case("a switch that is not there", "{switch: edge, path: /api}", "{switch: egde, path: /api}", '9: services.api.behind.switch names the switch `egde`, which this file does not have; did you mean `edge`?'),
+    _case("a service that is not there", "uses: {api: same}", "uses: {apo: same}", '17: services.web.uses.apo names the service `apo`, which this file does not have; did you mean `api`?'),
+    _case("a service that uses itself", "uses: {api: same}", "uses: {api: same, web: same}", '17: services.web uses itself; remove it'),
+    _case("one path for two services", "path: /api", "path: /", '16: services.web.behind takes the requests of services.api: both are / at edge; give one another path or host'),
+    _case("bg's own name", "", BASE.replace("  web:\n", "  envoy:\n"), '10: `envoy` is a name bg uses itself; choose another'),
+    _case("an artifact outside", "dist/api-{version}.tar.gz", "../dist/api-{version}.tar.gz", '4: services.api.artifact leaves the folder of the site; write a path below it'),
+    _case("an artifact somewhere else", "dist/api-{version}.tar.gz", "/srv/api-{version}.tar.gz", '4: services.api.artifact leaves the folder of the site; write a path below it'),
+    _case("an artifact without a version", "dist/api-{version}.tar.gz", "dist/api.tar.gz", '4: services.api.artifact has to hold `{version}` once, and no other template; write `releases/{version}`'),
+    _case("a program outside its release", "[bin/api,", "[../bin/api,", "5: services.api.run leaves the folder of its release; write a path inside it, an absolute one, or a command's name"),
+    _case("a secret's file outside", "LOG_LEVEL: info", "DB_PASSWORD: {file: ../secrets/db}", '6: services.api.env.DB_PASSWORD leaves the folder of the site; write a path below it, or an absolute one'),
+    _case("a soak that cannot end", "  soak: 60s", "  soak: {for: 10m, within: 1m}", '21: rollout.soak: well for 10m cannot be had within 1m; make `within` larger'),
+    _case("a gate that is never open", "  soak: 60s", "  gates: {cutover: {timeout: 0s}}", '21: rollout.gates.cutover.timeout is nothing; write a time, or `cutover: none` for no gate'),
+    _case("a lease nobody can keep", "  soak: 60s", "  lease: 100ms", '21: rollout.lease is shorter than a second; write `10s`'),
+)
+PROBES = (
+    _shape("no probes", "    probes: [{tcp: true}]\n", "", '10: `probes` is missing under services.web; a release that cannot be proven is never switched to; write `probes: [{tcp: true}]` at least'),
+    _shape("an empty list of probes", "[{tcp: true}]", "[]", '14: services.web.probes is empty; a release that cannot be proven is never switched to; write `probes: [{tcp: true}]` at least'),
+    _shape("a probe of no kind", "[{tcp: true}]", "[{}]", '14: services.web.probes[0] has no way to look; write one of `http: /healthz`, `tcp: true` or `exec: [bin/check]`'),
+    _shape("a probe of two kinds", "[{tcp: true}]", "[{tcp: true, http: /}]", '14: services.web.probes[0] is http and tcp at once; write one of `http: /healthz`, `tcp: true` or `exec: [bin/check]`'),
+    _shape("an expectation that nobody meets", "[{tcp: true}]", "[{tcp: true, expect: {status: 200}}]", '14: services.web.probes[0].expect is for http probes only; remove it'),
+    _case("no deadline", "within: 30s", "within: 0s", '15: services.web.probing.within: 0 is no deadline; write a time, like `30s`'),
+    _shape("a deadline of none", "within: 30s", "within: none", "15: services.web.probing.within is no duration: 'none'; write `500ms`, `30s`, `10m`, `24h` or `2d`"),
+    _case("a look longer than all looks", "within: 30s", "within: 5s, timeout: 10s", '15: services.web.probing: one look may take longer (10s) than all of them (5s); make `timeout` smaller or `within` larger'),
+    _case("more looks than fit", "within: 30s", "within: 5s, well: 10", '15: services.web.probing: 10 looks, one every 1s, do not fit within 5s; make `within` larger'),
+)
+TEMPLATES = (
+    _case("an unknown word in a command", 'run: [bin/api, --port, "{port}"]', 'run: [bin/api, --port, "{prot}"]', '5: unknown word `{prot}` in services.api.run[2]; did you mean `{port}`?'),
+    _case("an unknown word in a variable", "LOG_LEVEL: info", 'LOG_LEVEL: "{level}"', '6: unknown word `{level}` in services.api.env.LOG_LEVEL; known are `{port}`, `{color}`, `{version}`, `{instance}` or `{release}`'),
+    _case("an unknown word in a probe", "{http: /healthz}", '{http: /healthz, expect: {json: {v: "{vers}"}}}', '8: unknown word `{vers}` in services.api.probes[0].expect.json.v; did you mean `{version}`?'),
+    _case("a service that is not in uses", "LOG_LEVEL: info", 'WEB: "{web.url}"', '6: `{web.url}` in services.api.env.WEB, and api does not use web; write `uses: {web: same}`'),
+    _case("a word of a service that there is not", "LOG_LEVEL: info", 'WEB: "{api.port}"', '6: unknown word `{api.port}` in services.api.env.WEB; did you mean `{port}`?'),
+)
+SECRETS = (
+    _case("a password", "LOG_LEVEL: info", "DB_PASSWORD: hunter2", '6: services.api.env.DB_PASSWORD is a secret written into the file; write `{file: …}`, `{env: …}` or `{command: […]}`; `{value: …}` if it is none'),
+    _case("a token that is a number", "LOG_LEVEL: info", "API_TOKEN: 123456", '6: services.api.env.API_TOKEN is a secret written into the file; write `{file: …}`, `{env: …}` or `{command: […]}`; `{value: …}` if it is none'),
+    _case("a URL with a password", "LOG_LEVEL: info", 'DB: "postgres://shop:hunter2@db/shop"', '6: services.api.env.DB is a URL with a password in it; write `{file: …}`, `{env: …}` or `{command: […]}`'),
+    _case("a URL with a password in a command", "[bin/api, --port", '[bin/api, --db, "pg://shop:hunter2@db", --port', '5: services.api.run[2] is a URL with a password in it; take it from a variable in `env`'),
+    _shape("a secret from nowhere", "LOG_LEVEL: info", "DB_PASSWORD: {}", '6: services.api.env.DB_PASSWORD comes from nowhere; write `{file: …}`, `{env: …}` or `{command: […]}`'),
+    _shape("a secret from two places", "LOG_LEVEL: info", "DB_PASSWORD: {file: a, env: B}", '6: services.api.env.DB_PASSWORD comes from 2 places; write `{file: …}`, `{env: …}` or `{command: […]}`'),
+    _shape("a misspelled place", "LOG_LEVEL: info", "DB_PASSWORD: {flie: secrets/db}", '6: unknown key `flie` under services.api.env.DB_PASSWORD; did you mean `file`?'),
+)
+YAML = (
+    _case("an empty file", "", "", 'the file is empty; `bgctl init` writes a first one'),
+    _case("nothing but comments", "", "# soon\n\n", 'the file is empty; `bgctl init` writes a first one'),
+    _case("a list", "", "- site: shop\n", '1: the file is a list, not keys with values; begin with `site: NAME`'),
+    _case("one text", "", "shop\n", '1: the file is one text, not keys with values; begin with `site: NAME`'),
+    _case("a tab", "  soak: 60s", "\tsoak: 60s", '21: a tab in the indentation; YAML wants spaces'),
+    _case("a bracket left open", "[bin/api, --port", "[bin/api, --port, [", '5: not YAML: did not find expected node content; close what was opened before; a text with `{…}` or `,` in it needs quotes'),
+    _case("a colon too many", "site: shop", "site: shop: two", '1: not YAML: mapping values are not allowed in this context; a text with `: ` in it needs quotes, and keys side by side the same indentation'),
+    _case("a wrong indentation", "  soak: 60s", "  soak: 60s\n drain: 5s", '22: not YAML: did not find expected key; look at the indentation of this line and the one before'),
+    _case("a template without quotes", '"{port}"]\n    env', "{port}]\n    env", '5: services.api.run[2]: {port} without quotes; write `"{port}"`'),
+    _case("two documents", "rollout:", "---\nrollout:", '20: a second document begins (`---`); a site is one document'),
+    _case("an alias of nothing", "site: shop", "site: *shop", '1: not YAML: found undefined alias; `*name` repeats what `&name` marks; a text that begins with `*` needs quotes'),
+    _case("a tag", "site: shop", "site: !!python/name:os.system shop", '1: the tag `tag:yaml.org,2002:python/name:os.system`; a site file has no tags; remove it'),
+    _case("a character that is none", "site: shop", "site: sh\x07op", '1: a character that YAML does not allow; remove it'),
+    _case("an alias of itself", "site: shop\n", "site: shop\nx: &x [*x]\n", '2: aliases that multiply or contain themselves; write it out'),
+    _case("a merge of itself", "    env: {LOG_LEVEL: info}", "    env: &env {<<: *env}", '6: `<<` takes over the keys of a mapping; `<<: *base`'),
+    _case("a merge of a text", "    env: {LOG_LEVEL: info}", "    env: {<<: text}", '6: `<<` takes over the keys of a mapping; `<<: *base`'),
+)
+REFUSED = {
+    "Keys": KEYS,
+    "What this version does not keep": LATER,
+    "Values": VALUES,
+    "What has to fit together": TOGETHER,
+    "Probes": PROBES,
+    "Templates": TEMPLATES,
+    "Secrets": SECRETS,
+    "YAML": YAML,
+}
