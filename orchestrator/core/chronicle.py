@@ -1,8 +1,10 @@
-"""What all rollouts of a site add up to: who serves, which standbys are warm, what was done, what waits.
+"""What all rollouts of a site add up to.
 
-The fold over the whole journal, the open rollout inside it. It is also what the world is held against: a
-difference between it and a sighting is *drift*. A journal may keep it folded as a cache; the records are the
-truth.
+Who serves, which standbys are warm, what was done, what waits.
+
+The fold over the whole journal, the open rollout inside it. It is also what the world is held
+against: a difference between it and a sighting is *drift*. A journal may keep it folded as a
+cache; the records are the truth.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from orchestrator.core.record import (
 )
 from orchestrator.core.rollout import Rollout, evolve
 from orchestrator.core.sight import Sighting, holds
-from orchestrator.core.steps import Part, Retire, Shift, Start, Stage, Wire
+from orchestrator.core.steps import Part, Retire, Shift, Stage, Start, Wire, flips_of
 
 PAST_KEPT = 50
 
@@ -40,7 +42,10 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Standby:
-    """One service of an old world that is still warm. `whole`: nothing of its world was reused since."""
+    """One service of an old world that is still warm.
+
+    `whole`: nothing of its world was reused since.
+    """
 
     service: str
     color: Color
@@ -171,13 +176,11 @@ def _closed(chronicle: Chronicle, rollout: Rollout, at_s: float, remark: str) ->
 
 
 def _changes(rollout: Rollout) -> tuple[Change, ...]:
-    changes = []
-    for flip in _flips(rollout):
-        if (color := flip.after.live) and (after := rollout_release(rollout, flip.service, color)):
-            changes.append(
-                Change(flip.service, flip.back.release if flip.back else None, after, color)
-            )
-    return tuple(changes)
+    return tuple(
+        Change(flip.service, flip.back.release if flip.back else None, after, color)
+        for flip in flips_of(rollout.steps)
+        if (color := flip.after.live) and (after := rollout_release(rollout, flip.service, color))
+    )
 
 
 def rollout_release(rollout: Rollout, service: str, color: Color) -> Release | None:
@@ -189,27 +192,25 @@ def rollout_release(rollout: Rollout, service: str, color: Color) -> Release | N
     return next((p.release for p in parts if (p.service, p.color) == (service, color)), None)
 
 
-def _flips(rollout: Rollout) -> tuple:  # type: ignore[type-arg]
-    return tuple(f for step in rollout.steps if isinstance(step, Shift) for f in step.flips)
-
-
 def _standbys_left(chronicle: Chronicle, rollout: Rollout) -> tuple[Standby, ...]:
-    """A standby belongs to a world: once any of it was reused or lost, all of it stops being a way back."""
+    """A standby belongs to a world.
+
+    Once any of it was reused or lost, all of it stops being a way back.
+    """
     back = rollout.outcome in (Outcome.BACKED_OUT, Outcome.REPLACED)
-    lost = {(r.split()[2], r.split()[3].rstrip(":")) for r in rollout.remarks if r.startswith("no standby")}
-    used: set[tuple[str, str]] = set(lost)
+    used = {(lost.service, lost.color) for lost in rollout.lost}
     if not back:
         for step in rollout.steps[: rollout.touched]:
             if isinstance(step, Retire | Start):
-                used |= {(p.service, p.color.value) for p in step.parts}
+                used |= {(p.service, p.color) for p in step.parts}
             if isinstance(step, Shift):
-                used |= {(f.service, f.after.live.value) for f in step.flips if f.after.live}
-    broken = {s.rollout for s in chronicle.standbys if (s.service, s.color.value) in used}
+                used |= {(f.service, f.after.live) for f in step.flips if f.after.live}
+    broken = {s.rollout for s in chronicle.standbys if (s.service, s.color) in used}
     return tuple(s for s in chronicle.standbys if s.rollout not in broken)
 
 
 def _moved(chronicle: Chronicle, rollout: Rollout, at_s: float) -> Chronicle:
-    flips = _flips(rollout)
+    flips = flips_of(rollout.steps)
     if not flips:
         return chronicle
     serving = {s.service: s for s in chronicle.serving}
@@ -236,7 +237,10 @@ def _standby(back: Part, rollout: Rollout, at_s: float) -> Standby:
 
 @dataclass(frozen=True, slots=True)
 class Backout:
-    """What `backout` means when no rollout is open: the rollout it undoes, and what it brings back."""
+    """What `backout` means when no rollout is open.
+
+    The rollout it undoes, and what it brings back.
+    """
 
     undoes: Past
     wanted: tuple[tuple[str, Release], ...]
@@ -253,9 +257,9 @@ class Nothing(Enum):
 
 def backout_of(chronicle: Chronicle) -> Backout | Nothing:
     """The last rollout that changed what serves and was neither a backout nor a mend, undone."""
-    if chronicle.past and chronicle.past[-1].outcome is Outcome.BACKED_OUT:
-        if chronicle.past[-1].kind is Kind.DEPLOY:
-            return Nothing.ALREADY_BACK
+    last = chronicle.past[-1] if chronicle.past else None
+    if last and last.kind is Kind.DEPLOY and last.outcome is Outcome.BACKED_OUT:
+        return Nothing.ALREADY_BACK
     undone = {p.undoes for p in chronicle.past if p.kind is Kind.BACKOUT and p.changes}
     for past in reversed(chronicle.past):
         if past.kind is not Kind.DEPLOY or not past.changes:
@@ -291,8 +295,8 @@ def drift(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
     for standby in chronicle.standbys:
         running = sighting.at(standby.service, standby.color).running(standby.release)
         if running < standby.count:
-            lost = f"{standby.service} {standby.color.value}, the standby, runs {running} of {standby.count}"
-            found.append(Drift(standby.service, lost))
+            who = f"{standby.service} {standby.color.value}, the standby,"
+            found.append(Drift(standby.service, f"{who} runs {running} of {standby.count}"))
     return tuple(d for d in found if d.what not in chronicle.accepted)
 
 
@@ -313,8 +317,14 @@ def _instance_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
     running = seen.running(serving.release)
     if running >= serving.count:
         return []
-    what = f"{serving.service} {serving.color.value}, which serves, runs {running} of {serving.count}"
-    others = {i.release.label for i in seen.instances if i.running and i.release not in (None, serving.release)}
+    what = (
+        f"{serving.service} {serving.color.value}, which serves, runs {running} of {serving.count}"
+    )
+    others = {
+        i.release.label
+        for i in seen.instances
+        if i.running and i.release not in (None, serving.release)
+    }
     if others:
         what += f" of {serving.release.label}; it also runs {', '.join(sorted(others))}"
     part = Part(serving.service, serving.color, serving.count, serving.release)
@@ -322,7 +332,9 @@ def _instance_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
 
 
 def fallen(rollout: Rollout, sighting: Sighting) -> int | None:
-    """The lowest step that is done and does not hold any more, inside an open rollout; None: all hold.
+    """The lowest step that is done and does not hold any more, inside an open rollout;
+
+    None: all hold.
 
     Retire is not asked: a later Start may have brought the same release back on purpose.
     """
@@ -338,5 +350,7 @@ def fallen(rollout: Rollout, sighting: Sighting) -> int | None:
 
 def _rewired(wire: Wire, rollout: Rollout) -> bool:
     """Whether a later step that is done moved one of these addresses on."""
-    later = {w.pin for s in rollout.steps[: rollout.done] if isinstance(s, Shift) for w in s.wirings}
+    later = {
+        w.pin for s in rollout.steps[: rollout.done] if isinstance(s, Shift) for w in s.wirings
+    }
     return any(w.pin in later for w in wire.wirings)

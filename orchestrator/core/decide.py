@@ -1,8 +1,8 @@
 """The one thing to do next.
 
-`decide` reads a rollout and the clock and names a move. It does nothing itself, and it never looks at the
-world: what the world said is in the rollout, because it was written down. Whoever asks twice gets the same
-answer twice.
+`decide` reads a rollout and the clock and names a move. It does nothing itself, and it never
+looks at the world: what the world said is in the rollout, because it was written down. Whoever
+asks twice gets the same answer twice.
 """
 
 from __future__ import annotations
@@ -151,7 +151,9 @@ def _respond(rollout: Rollout, entry: Entry) -> Move:
         case What.WISH:
             return _another_wish(rollout, entry, request)
         case _:
-            return Answer(entry.number, f"{request.what.value} has to wait until this rollout has closed")
+            return Answer(
+                entry.number, f"{request.what.value} has to wait until this rollout has closed"
+            )
 
 
 def _another_wish(rollout: Rollout, entry: Entry, request: Asked) -> Move:
@@ -159,4 +161,6 @@ def _another_wish(rollout: Rollout, entry: Entry, request: Asked) -> Move:
         return Turn(Way.BACK, f"{request.by} wants something else", entry.number)
     if rollout.policy.meanwhile is Meanwhile.REPLACE and rollout.backing_out:
         return Answer(entry.number, "it is going back already; ask again once it has closed")
-    return Answer(entry.number, f"rollout {rollout.id} is open, and the site says `meanwhile: refuse`")
+    return Answer(
+        entry.number, f"rollout {rollout.id} is open, and the site says `meanwhile: refuse`"
+    )

@@ -1,8 +1,8 @@
 """Health in three values. UNSURE is not WELL.
 
 A *sample* is one look: GOOD, BAD, or UNKNOWN where nothing could be found out. `judge` turns the
-samples of one start of one release into a *verdict*; `judge_soak` does so under real traffic. Samples
-of another start never count: whoever calls begins anew when the start number changes.
+samples of one start of one release into a *verdict*; `judge_soak` does so under real traffic.
+Samples of another start never count: whoever calls begins anew when the start number changes.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def last_in_a_row(samples: tuple[Sample, ...], found: Found) -> int:
 def judge(samples: tuple[Sample, ...], probing: Probing, *, over: bool) -> Verdict:
     """The verdict while bringing up: WELL after `well` good in a row.
 
-    A slow start is not an illness, so bad samples make ILL only when the time is `over`; a target that
-    flaps is UNSURE to the end.
+    A slow start is not an illness, so bad samples make ILL only when the time is `over`; a target
+    that flaps is UNSURE to the end.
     """
     if last_in_a_row(samples, Found.GOOD) >= probing.well:
         return Verdict.WELL
@@ -56,7 +56,10 @@ def judge(samples: tuple[Sample, ...], probing: Probing, *, over: bool) -> Verdi
 
 
 def judge_soak(samples: tuple[Sample, ...], probing: Probing) -> Verdict:
-    """The verdict of something that was well: ILL after `ill` bad in a row, at once; WELL while the newest is good."""
+    """The verdict of something that was well:
+
+    ILL after `ill` bad in a row, at once; WELL while the newest is good.
+    """
     if last_in_a_row(samples, Found.BAD) >= probing.ill:
         return Verdict.ILL
     return Verdict.WELL if last_in_a_row(samples, Found.GOOD) else Verdict.UNSURE

@@ -1,9 +1,10 @@
 """A world small enough to think through: what steps do to it, part by part.
 
-`prove` plays a plan against it. It knows installations, starts, traffic and pins, and nothing else. Starts are
-not numbered but told apart only by "found well since, or not" (`PROVEN`, `FRESH`), and instances that are
-alike are as good as one another, so the number of worlds stays small. `sighting_of` shows an imagined world
-the way a real one is seen, so the real `holds` and `undone` judge it.
+`prove` plays a plan against it. It knows installations, starts, traffic and pins, and nothing
+else. Starts are not numbered but told apart only by "found well since, or not" (`PROVEN`,
+`FRESH`), and instances that are alike are as good as one another, so the number of worlds stays
+small. `sighting_of` shows an imagined world the way a real one is seen, so the real `holds` and
+`undone` judge it.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from orchestrator.core.steps import (
     Step,
     Tidy,
     Wire,
+    flips_of,
 )
 
 PROVEN, FRESH = 1, 2  # start numbers: found well since this start, or not
@@ -61,9 +63,7 @@ class Imagined:
         key = (service, color)
         return replace(self, cells=tuple((k, cell if k == key else c) for k, c in self.cells))
 
-    def with_traffic(
-        self, shares: dict[str, Share], pins: dict[Pin, Color | None]
-    ) -> Imagined:
+    def with_traffic(self, shares: dict[str, Share], pins: dict[Pin, Color | None]) -> Imagined:
         return replace(
             self,
             shares=tuple((s, shares.get(s, share)) for s, share in self.shares),
@@ -74,9 +74,11 @@ class Imagined:
 def imagine(sighting: Sighting, steps: tuple[Step, ...]) -> Imagined:
     """The world of a sighting, as far as these steps touch it."""
     parts = [p for step in steps for p in parts_of(step)]
-    services = sorted({p.service for p in parts} | {f.service for f in _flips(steps)})
+    services = sorted({p.service for p in parts} | {f.service for f in flips_of(steps)})
     size = max((p.count for p in parts), default=1)
-    pins = {w.pin: w.before for s in steps if isinstance(s, Wire | Shift) for w in reversed(s.wirings)}
+    pins = {
+        w.pin: w.before for s in steps if isinstance(s, Wire | Shift) for w in reversed(s.wirings)
+    }
     for step in steps:
         if isinstance(step, Wire):
             pins |= {w.pin: w.before for w in step.wirings}
@@ -122,14 +124,12 @@ def sighting_of(world: Imagined) -> Sighting:
 
 def parts_of(step: Step) -> tuple[Part, ...]:
     match step:
-        case Stage(parts) | Drain(parts) | Retire(parts) | Start(parts) | Prove(parts) | Soak(parts):
+        case (
+            Stage(parts) | Drain(parts) | Retire(parts) | Start(parts) | Prove(parts) | Soak(parts)
+        ):
             return parts
         case _:
             return ()
-
-
-def _flips(steps: tuple[Step, ...]) -> tuple:  # type: ignore[type-arg]
-    return tuple(f for s in steps if isinstance(s, Shift) for f in s.flips)
 
 
 # -- What steps do -------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def undoing(step: Step, world: Imagined) -> Iterator[Imagined]:
                     yield world
         case Start(parts):
             for p in parts:
-                world = _stop(world, p)
+                world = world if p.before.running else _stop(world, p)
                 yield world
                 cell = world.cell(p.service, p.color)
                 world = world.with_cell(p.service, p.color, replace(cell, current=p.before.current))
@@ -252,6 +252,8 @@ def found_well(world: Imagined, parts: tuple[Part, ...]) -> Imagined:
     """What runs of these parts was found well since its start."""
     for p in parts:
         cell = world.cell(p.service, p.color)
-        running = tuple((run[0], PROVEN) if run and run[0] == p.release else run for run in cell.running)
+        running = tuple(
+            (run[0], PROVEN) if run and run[0] == p.release else run for run in cell.running
+        )
         world = world.with_cell(p.service, p.color, replace(cell, running=running))
     return world

@@ -25,7 +25,10 @@ class Color(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A version of a service. The digest, of artifact *and* recipe, is its identity; the version is its name."""
+    """A version of a service.
+
+    The digest, of artifact *and* recipe, is its identity; the version is its name.
+    """
 
     version: str
     digest: str
@@ -81,7 +84,10 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a release is run. Templates (`{port}`, `{color}`, `{api.url}` …), so one recipe serves both colors."""
+    """How a release is run.
+
+    Templates (`{port}`, `{color}`, `{api.url}` …), so one recipe serves both colors.
+    """
 
     run: tuple[str, ...]
     env: tuple[tuple[str, str | Secret], ...] = ()
@@ -93,7 +99,10 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class HttpProbe:
-    """GET `path`; well when status, headers, JSON fields and body text are as expected (templates allowed)."""
+    """GET `path`.
+
+    Well when status, headers, JSON fields and body text are as expected (templates allowed).
+    """
 
     path: str
     status: int = 200

@@ -1,13 +1,13 @@
 """From what was seen and what is wished to steps.
 
-`plan` answers with a `Plan`, or with `Unplannable`: a reason and what to do. It derives everything from the
-sighting, so an interrupted or hand-changed world gives a right plan; the chronicle only says which releases
-are worth keeping. The plain plan is
+`plan` answers with a `Plan`, or with `Unplannable`: a reason and what to do. It derives
+everything from the sighting, so an interrupted or hand-changed world gives a right plan; the
+chronicle only says which releases are worth keeping. The plain plan is
 
     Stage · Drain · Retire · Wire · Start · Prove · Gate(cutover) · Shift · Soak · Tidy
 
-and each step, and each part in it, is there only if it did not hold. Staging comes first because it fails most
-often, and then costs nobody the way back.
+and each step, and each part in it, is there only if it did not hold. Staging comes first because
+it fails most often, and then costs nobody the way back.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from orchestrator.core.chronicle import Chronicle, Drift
 from orchestrator.core.model import Color, Coupling, Pin, Policy, Release, Share, Site
 from orchestrator.core.record import Kind, Wish
-from orchestrator.core.sight import InstallationSeen, Sighting, holds
+from orchestrator.core.sight import InstallationSeen, Sighting
 from orchestrator.core.steps import (
     Before,
     Drain,
@@ -114,9 +114,7 @@ def plan(
     return Plan(steps, _remarks(site, moves, shift, leftovers))
 
 
-def plan_retire(
-    site: Site, services: tuple[str, ...], sighting: Sighting
-) -> Plan | Unplannable:
+def plan_retire(site: Site, services: tuple[str, ...], sighting: Sighting) -> Plan | Unplannable:
     """Stop what runs on the idle colors of these services."""
     if sighting.unreached or not sighting.switch.up:
         return _unseen(sighting)
@@ -142,7 +140,8 @@ def plan_mend(drifts: tuple[Drift, ...], sighting: Sighting) -> Plan | Unplannab
                     f"{d.what}: bg does not stop a release that it did not put there",
                     "Stop it by hand, or accept it with `bgctl reconcile --accept`.",
                 )
-            before = Before(seen.current, 0, staged=True)
+            # It is meant to run: taking the mend back must not stop what serves.
+            before = Before(seen.current, d.part.count, staged=True)
             parts.append(Part(d.part.service, d.part.color, d.part.count, d.part.release, before))
     flips = tuple(
         Flip(d.service, sighting.share(d.service), d.share) for d in drifts if d.share is not None
@@ -161,7 +160,10 @@ def plan_mend(drifts: tuple[Drift, ...], sighting: Sighting) -> Plan | Unplannab
 
 def _unseen(sighting: Sighting) -> Unplannable:
     what = "; ".join(sighting.unreached) or sighting.switch.note or "the switch does not answer"
-    return Unplannable(f"not everything could be seen: {what}", "Mend that first; `bgctl check` says what is wrong.")
+    return Unplannable(
+        f"not everything could be seen: {what}",
+        "Mend that first; `bgctl check` says what is wrong.",
+    )
 
 
 def _cannot_see(site: Site, wish: Wish, sighting: Sighting) -> Unplannable | None:
@@ -211,7 +213,9 @@ def _part(move: _Move) -> Part:
 
 
 def _leftovers(seen: InstallationSeen) -> tuple[Part, ...]:
-    """One part for each release that runs (or would be started again) on a color that does not serve."""
+    """One part for each release that runs (or would be started again) on a color that does not
+    serve.
+    """
     releases = dict.fromkeys(
         i.release for i in seen.instances if (i.running or i.kept) and i.release is not None
     )
@@ -249,10 +253,11 @@ def _leads_to(
     return sighting.share(callee).live
 
 
-def _wirings_inside(
-    site: Site, moves: tuple[_Move, ...], sighting: Sighting
-) -> tuple[Wiring, ...]:
-    """The inner addresses of the new color of each caller in the wish: into its own world, before it starts."""
+def _wirings_inside(site: Site, moves: tuple[_Move, ...], sighting: Sighting) -> tuple[Wiring, ...]:
+    """The inner addresses of the new color of each caller in the wish.
+
+    Into its own world, before it starts.
+    """
     wirings = []
     for move in moves:
         for use in site.service(move.service).uses:
@@ -268,7 +273,10 @@ def _wirings_inside(
 def _wirings_outside(
     site: Site, moves: tuple[_Move, ...], sighting: Sighting
 ) -> tuple[Wiring, ...]:
-    """The inner addresses that move with the shift: of callers outside the wish, and those that follow the live color."""
+    """The inner addresses that move with the shift.
+
+    Of callers outside the wish, and those that follow the live color.
+    """
     inside = {m.service for m in moves}
     wirings = []
     for move in moves:
@@ -301,7 +309,9 @@ def _seen_or_wired(
 def _tidy(
     moves: tuple[_Move, ...], sighting: Sighting, policy: Policy, chronicle: Chronicle
 ) -> tuple[Tidy, ...]:
-    """Releases beyond `keep`, newest first by when they served, that nothing points at and no way back needs."""
+    """Releases beyond `keep`, newest first by when they served, that nothing points at and no way
+    back needs.
+    """
     gone: list[tuple[str, Release]] = []
     for move in moves:
         colors = [sighting.at(move.service, color) for color in Color]
@@ -320,17 +330,19 @@ def _remarks(
 ) -> tuple[str, ...]:
     inside = {m.service for m in moves}
     outside = sorted({w.pin.caller for w in shift.wirings} - inside)
-    remarks = [
-        f"{caller} is not in the wish and moves with the cutover: a request inside it at that instant may"
-        f" see both the old and the new {' and '.join(sorted({w.pin.callee for w in shift.wirings if w.pin.caller == caller}))}."
-        f" Take it along (`{caller}=…  --again`) to rule that out."
+    mixed = (
+        f"{caller} is not in the wish and moves with the cutover: a request inside it at that"
+        f" instant may see both the old and the new {_callees(caller, shift)}."
+        f" Take it along, the same release started again, to rule that out."
         for caller in outside
-    ]
-    for part in leftovers:
-        remarks.append(
-            f"{part.service} {part.color.value} ({part.release.label}) is stopped to make room:"
-            " the instant way back to it ends there."
-        )
-    return tuple(remarks)
+    )
+    lost = (
+        f"{part.service} {part.color.value} ({part.release.label}) is stopped to make room:"
+        " the instant way back to it ends there."
+        for part in leftovers
+    )
+    return (*mixed, *lost)
 
 
+def _callees(caller: str, shift: Shift) -> str:
+    return " and ".join(sorted({w.pin.callee for w in shift.wirings if w.pin.caller == caller}))

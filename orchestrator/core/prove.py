@@ -1,14 +1,15 @@
 """Explore every state that a plan can get into, before it is opened.
 
-The graph of (rollout, world) states is walked through `evolve` and `decide` themselves, against an imagined
-world. A death of the driver is an edge back to the start of the loop, so any number of deaths is covered.
-Each effect may be refused, may not take, or may stop half-way, up to `faults` times; an instance may be
-restarted; somebody may ask to turn back, or forward again, at any point.
+The graph of (rollout, world) states is walked through `evolve` and `decide` themselves, against
+an imagined world. A death of the driver is an edge back to the start of the loop, so any number
+of deaths is covered. Each effect may be refused, may not take, or may stop half-way, up to
+`faults` times; an instance may be restarted; somebody may ask to turn back, or forward again, at
+any point.
 
-The promises: traffic never goes where nothing runs, and going forward never where something was not found
-well since its start; BACKED_OUT is the world of before, but for its remarks; ROLLED_OUT is the wish; without
-a fault nothing is ever stuck; from every state an ending can be reached. The answer is what was checked, or
-the shortest story that breaks a promise.
+The promises: traffic never goes where nothing runs, and going forward never where something was
+not found well since its start; BACKED_OUT is the world of before, but for its remarks; ROLLED_OUT
+is the wish; without a fault nothing is ever stuck; from every state an ending can be reached. The
+answer is what was checked, or the shortest story that breaks a promise.
 """
 
 from __future__ import annotations
@@ -105,11 +106,12 @@ class _State:
 
 
 def prove(opened: Opened, sighting: Sighting, budget: Budget = USUAL) -> Proof | Broken:
-    """Walk every state of the plan in `opened`, from what was seen. See the module for the promises."""
+    """Walk every state of the plan in `opened`, from what was seen.
+
+    See the module for the promises.
+    """
     small = _representatives(opened, budget)
-    start = _State(
-        evolve(None, _entry(small)), imagine(sighting, small.plan), budget
-    )
+    start = _State(evolve(None, _entry(small)), imagine(sighting, small.plan), budget)
     return _Walk(start).run(len(opened.plan))
 
 
@@ -117,7 +119,7 @@ def prove(opened: Opened, sighting: Sighting, budget: Budget = USUAL) -> Proof |
 
 
 def _representatives(opened: Opened, budget: Budget) -> Opened:
-    """The same plan with at most `alike` services of each kind and `instances` instances of each."""
+    """The same plan with a few services of each kind and a few instances of each."""
     classes: dict[object, list[str]] = {}
     services = {p.service for step in opened.plan for p in parts_of(step)}
     services |= {f.service for step in opened.plan if isinstance(step, Shift) for f in step.flips}
@@ -141,7 +143,9 @@ def _shape(service: str, opened: Opened, instances: int) -> object:
             mine = [w for w in step.wirings if w.pin.caller == service]
             shape.append((index, tuple((w.pin.color, w.before, w.after) for w in mine)))
         if isinstance(step, Shift):
-            shape += [(f.before, f.after, f.back is None) for f in step.flips if f.service == service]
+            shape += [
+                (f.before, f.after, f.back is None) for f in step.flips if f.service == service
+            ]
     return tuple(shape)
 
 
@@ -167,7 +171,10 @@ def _thinned(step: Step, chosen: set[str], instances: int) -> Step:
 
 
 class _Walk:
-    """States are numbered as they are found; worlds and facts too, so that each is compared once."""
+    """States are numbered as they are found.
+
+    Worlds and facts too, so that each is compared once.
+    """
 
     def __init__(self, start: _State) -> None:
         self.start = start
@@ -201,7 +208,7 @@ class _Walk:
         """The number of a state; a new one where it was not seen before."""
         r = state.rollout
         told = (r.done, r.touched, r.failures, r.hopeless, r.falls, r.attempt, r.begun, r.paused)
-        more = (r.asked, r.granted, r.backing_out, r.replaced, r.remarks, r.outcome)
+        more = (r.asked, r.granted, r.backing_out, r.replaced, r.lost, r.outcome)
         numbers = (self._number(state.world), self._number(r.facts))
         number = self.numbers.setdefault((told, more, numbers, state.left), len(self.came))
         if number == len(self.came):
@@ -261,17 +268,18 @@ def _ending(rollout: Rollout, world: Imagined, before: Imagined) -> str:
 
 
 def _is_as_before(rollout: Rollout, sighting: Sighting, before: Imagined) -> str:
-    remarked = {tuple(r.split(":")[1].split()) for r in rollout.remarks}
+    remarked = {(lost.service, lost.color) for lost in rollout.lost}
     was = sighting_of(before)
     for now in sighting.installations:
         then = was.at(now.service, now.color)
+        where = f"{now.service} {now.color.value}"
         if (now.staged, now.current) != (then.staged, then.current):
-            return f"it backed out, and {now.service} {now.color.value} points at or keeps something else"
-        if (now.service, now.color.value) in remarked:
+            return f"it backed out, and {where} points at or keeps something else"
+        if (now.service, now.color) in remarked:
             continue
         live = was.share(now.service).live is now.color
         if now.running() != then.running() and not (live and now.running() > then.running()):
-            return f"it backed out, and {now.service} {now.color.value} does not run what it ran"
+            return f"it backed out, and {where} does not run what it ran"
     if sighting.switch.shares != was.switch.shares:
         return "it backed out, and the traffic is not where it was"
     if any(sighting.pin(pin) is not color for pin, color in was.switch.pins):
@@ -347,8 +355,9 @@ def _restarting(state: _State) -> Iterator[tuple[str, _State]]:
             continue
         seen.add(kind)
         world = restarted(state.world, service, color)
-        yield f"an instance of {service} {color.value} is started again", replace(
-            state, world=world, left=left
+        yield (
+            f"an instance of {service} {color.value} is started again",
+            replace(state, world=world, left=left),
         )
 
 
@@ -442,7 +451,9 @@ def _disproved(state: _State) -> int | None:
     proof = steps[at]
     assert isinstance(proof, Prove)
     for p in proof.parts:
-        running = [r for r in state.world.cell(p.service, p.color).running if r and r[0] == p.release]
+        running = [
+            r for r in state.world.cell(p.service, p.color).running if r and r[0] == p.release
+        ]
         if not running or (not proof.lenient and any(start == FRESH for _, start in running)):
             return at
     return None
@@ -458,5 +469,3 @@ def _then(state: _State, record: Record) -> _State:
 
 def _entry(record: Record) -> Entry:
     return Entry(0, 0.0, 1, record)
-
-

@@ -1,9 +1,9 @@
 """Everything the journal may say: nine kinds of record, to and from JSON, with a version.
 
-A record is one durable line of what happened. An `Entry` is a record as the journal keeps it: with its
-number, its time and who wrote it. The one rule: unknown is a refusal. A kind, a field or a version that this
-code does not know raises `Unknown`; nothing is guessed, and no field is left out because it had its default,
-so a later default cannot reinterpret history.
+A record is one durable line of what happened. An `Entry` is a record as the journal keeps it:
+with its number, its time and who wrote it. The one rule: unknown is a refusal. A kind, a field or
+a version that this code does not know raises `Unknown`; nothing is guessed, and no field is left
+out because it had its default, so a later default cannot reinterpret history.
 """
 
 from __future__ import annotations
@@ -81,7 +81,10 @@ class FoundWell:
 
 @dataclass(frozen=True, slots=True)
 class LeftOpen:
-    """Connections that were still open when the drain time was over; they are closed with the color."""
+    """Connections that were still open when the drain time was over.
+
+    They are closed with the color.
+    """
 
     service: str
     color: Color
@@ -99,7 +102,10 @@ class NoStandby:
 
 @dataclass(frozen=True, slots=True)
 class Flipped:
-    """How long the flip took: from the end of the last probe to the acknowledgement of every worker."""
+    """How long the flip took.
+
+    From the end of the last probe to the acknowledgement of every worker.
+    """
 
     took_s: float
 
@@ -268,7 +274,9 @@ def from_json(text: str) -> Record:
 def plain(value: Any) -> Any:
     """A value of core as JSON data. Dataclasses carry their kind in `is`."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {"is": type(value).__name__} | {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return {"is": type(value).__name__} | {
+            f.name: plain(getattr(value, f.name)) for f in fields(value)
+        }
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple):
@@ -302,7 +310,8 @@ def _read_one_of(kinds: tuple[Any, ...], data: Any) -> Any:
     if isinstance(data, dict):
         named = [k for k in kinds if isinstance(k, type) and k.__name__ == data.get("is")]
         if not named:
-            raise Unknown(f"{data.get('is')!r} is none of {', '.join(getattr(k, '__name__', '?') for k in kinds)}")
+            known = ", ".join(getattr(k, "__name__", "?") for k in kinds)
+            raise Unknown(f"{data.get('is')!r} is none of {known}")
         return read(named[0], data)
     for kind in kinds:
         if kind is NoneType or is_dataclass(kind):

@@ -1,11 +1,11 @@
 """What the journal of one plan adds up to.
 
-`evolve` folds one entry into a rollout; there is no other way to get one. The rollout knows what is done,
-what may have left something behind, what was asked and granted, and which way it goes.
+`evolve` folds one entry into a rollout; there is no other way to get one. The rollout knows what
+is done, what may have left something behind, what was asked and granted, and which way it goes.
 
-The field everybody forgets is `touched`: a step that took effect, reported failure and was waiting for its
-retry when we died is neither done nor in doubt, and must be undone. It rises at each `Began` and falls only
-by undoing; an undo that *began* takes its step out of `done`.
+The field everybody forgets is `touched`: a step that took effect, reported failure and was
+waiting for its retry when we died is neither done nor in doubt, and must be undone. It rises at
+each `Began` and falls only by undoing; an undo that *began* takes its step out of `done`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ class Rollout:
     failed_s: float = 0.0
     falls: int = 0  # how often a step that was done turned out not to hold any more
     attempt: int = 1  # counts turns and retries; each wants fresh evidence
-    begun: tuple[int, bool] | None = None  # the step at hand (index, undoing) that began and has no ending
+    begun: tuple[int, bool] | None = (
+        None  # the step at hand (index, undoing) that began and has no ending
+    )
     since_s: float = 0.0  # its first Began of this attempt
     until_s: float | None = None  # when the wait that began there is over
     facts: tuple[tuple[int, Fact], ...] = ()  # what looks found, by step
@@ -70,7 +72,7 @@ class Rollout:
     backing_out: bool = False
     turned: str = ""  # why it turned, the last time
     replaced: bool = False  # it goes back because another wish takes its place
-    remarks: tuple[str, ...] = ()
+    lost: tuple[NoStandby, ...] = ()  # standbys that could not be brought back
     outcome: Outcome | None = None
 
     @property
@@ -91,7 +93,10 @@ class Rollout:
 
     @property
     def was_well(self) -> bool:
-        """Whether everything that served at the opening was well then: only then does anything go back to it by itself."""
+        """Whether everything that served at the opening was well then.
+
+        Only then does anything go back to it by itself.
+        """
         return all(s.verdict is Verdict.WELL for s in self.before if s.release is not None)
 
     @property
@@ -114,6 +119,11 @@ class Rollout:
             return None
         step = self.steps[self.done]
         return step if isinstance(step, Gate) else None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What people should know about the way it closed."""
+        return tuple(f"no standby: {f.service} {f.color.value}: {f.why}" for f in self.lost)
 
     def has_grant(self, gate: str) -> bool:
         return any(g.gate == gate for g in self.granted)
@@ -178,9 +188,7 @@ def _began(rollout: Rollout, began: Began, at_s: float) -> Rollout:
 
 def _ended(rollout: Rollout, ended: Ended) -> Rollout:
     facts = tuple((ended.step, fact) for fact in ended.facts)
-    remarks = tuple(
-        f"no standby: {f.service} {f.color.value}: {f.why}" for f in ended.facts if isinstance(f, NoStandby)
-    )
+    lost = tuple(fact for fact in ended.facts if isinstance(fact, NoStandby))
     rollout = replace(
         rollout,
         failures=0,
@@ -189,7 +197,7 @@ def _ended(rollout: Rollout, ended: Ended) -> Rollout:
         begun=None,
         until_s=None,
         facts=rollout.facts + facts,
-        remarks=rollout.remarks + remarks,
+        lost=rollout.lost + lost,
     )
     if ended.undoing:
         return replace(rollout, touched=ended.step, done=min(rollout.done, ended.step))

@@ -69,7 +69,10 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class SwitchSeen:
-    """What every switch says, merged. `up` is false where one does not answer or its workers disagree."""
+    """What every switch says, merged.
+
+    `up` is false where one does not answer or its workers disagree.
+    """
 
     shares: tuple[tuple[str, Share], ...] = ()
     pins: tuple[tuple[Pin, Color], ...] = ()
@@ -97,7 +100,9 @@ class Sighting:
         return next((color for seen, color in self.switch.pins if seen == pin), None)
 
     def open_connections(self, service: str, color: Color) -> int:
-        return sum(c.open for c in self.switch.connections if (c.service, c.color) == (service, color))
+        return sum(
+            c.open for c in self.switch.connections if (c.service, c.color) == (service, color)
+        )
 
 
 # -- What a sighting says about a step -----------------------------------------------------
@@ -164,4 +169,6 @@ def _runs(part: Part, sighting: Sighting) -> bool:
 
 def _stopped(part: Part, sighting: Sighting) -> bool:
     seen = sighting.at(part.service, part.color)
-    return seen.current == part.before.current and not seen.anything_left(part.release)
+    if seen.current != part.before.current:
+        return False
+    return part.before.running > 0 or not seen.anything_left(part.release)

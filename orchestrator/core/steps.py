@@ -19,13 +19,16 @@ class Before:
     """What was there when the plan was opened: an undo restores this."""
 
     current: Release | None = None  # what the color pointed at
-    running: int = 0  # how many instances of `current` ran
+    running: int = 0  # how many instances of the part's release ran, and shall run again
     staged: bool = False  # whether the release of the part lay there already
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One (service, color, instances) with the release it is about. A step does its parts side by side."""
+    """One (service, color, instances) with the release it is about.
+
+    A step does its parts side by side.
+    """
 
     service: str
     color: Color
@@ -45,7 +48,10 @@ class Wiring:
 
 @dataclass(frozen=True, slots=True)
 class Flip:
-    """One service at the switch: the share at the opening, the share after, and what going back needs running."""
+    """One service at the switch.
+
+    The share at the opening, the share after, and what going back needs running.
+    """
 
     service: str
     before: Share
@@ -90,7 +96,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Prove:
-    """They are WELL, found so since this start. A look. `lenient`: it is enough that any of it answers."""
+    """They are WELL, found so since this start.
+
+    A look. `lenient`: it is enough that any of it answers.
+    """
 
     parts: tuple[Part, ...]
     lenient: bool = False
@@ -105,7 +114,9 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Traffic of these services goes to that color, and the inner addresses of callers outside the wish with it: one write."""
+    """Traffic of these services goes to that color, and the inner addresses of callers outside
+    the wish with it: one write.
+    """
 
     flips: tuple[Flip, ...]
     wirings: tuple[Wiring, ...] = ()
@@ -132,8 +143,16 @@ LOOKS = (Drain, Prove, Gate, Soak)
 """Steps that are never true beforehand: they are performed by watching."""
 
 
+def flips_of(steps: tuple[Step, ...]) -> tuple[Flip, ...]:
+    """Everything that moves traffic in these steps."""
+    return tuple(flip for step in steps if isinstance(step, Shift) for flip in step.flips)
+
+
 def undoable(step: Step) -> bool:
-    """Whether the step can be taken back. Deleting a release that no way back needs takes nothing away."""
+    """Whether the step can be taken back.
+
+    Deleting a release that no way back needs takes nothing away.
+    """
     return isinstance(step, Step)
 
 

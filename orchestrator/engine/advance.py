@@ -1,8 +1,8 @@
 """Advance a rollout until it closes or has to wait: the one call behind every door.
 
-Each turn: read the news, decide, perform. Nothing is remembered between turns but the journal. Where a
-rollout was left by somebody else, its done steps are looked at first: one that does not hold any more is a
-fall to it, written down, and done again.
+Each turn: read the news, decide, perform. Nothing is remembered between turns but the journal.
+Where a rollout was left by somebody else, its done steps are looked at first: one that does not
+hold any more is a fall to it, written down, and done again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ FOLLOW_S = 0.2  # how often a wait looks for news
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an advance ended: closed (no wait), at a wait, or stopped on the way because somebody asked us to."""
+    """Where an advance ended.
+
+    Closed (no wait), at a wait, or stopped on the way because somebody asked us to.
+    """
 
     chronicle: Chronicle
     wait: Wait | None = None
@@ -31,7 +34,9 @@ class Standing:
 
 
 async def advance(driver: Driver, *, wait_for: tuple[For, ...] = (For.RETRY,)) -> Standing:
-    """Drive the open rollout. Waits named in `wait_for` are waited out here; the first other one ends the call.
+    """Drive the open rollout.
+
+    Waits named in `wait_for` are waited out here; the first other one ends the call.
 
     Raises `Superseded` (somebody else drives), `NoRoom` (the journal cannot be written).
     """
@@ -73,7 +78,9 @@ async def _look_back(driver: Driver) -> None:
     index = fallen(rollout, sighting)
     if index is None:
         return
-    reason = f"{name(rollout.steps[index])} was done and does not hold any more: somebody changed it"
+    reason = (
+        f"{name(rollout.steps[index])} was done and does not hold any more: somebody changed it"
+    )
     try:
         await driver.write(Failed(rollout.id, index, False, Trouble.DID_NOT_TAKE, reason))
     except Raced:

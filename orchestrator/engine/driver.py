@@ -1,9 +1,11 @@
-"""Whoever drives: holds the lease, keeps the fold up to date, and is the only one that writes decisions.
+"""Whoever drives.
 
-A *decision* that was raced raises `Raced`: read the news, and decide again. A *fact* is appended again,
-unchanged, after the news; if these carry a younger epoch, `Superseded` says that somebody else drives now.
-The lease is renewed in the background; once it is lost nothing more is written, and every effect is refused
-by the fence of whatever it would have changed.
+Holds the lease, keeps the fold up to date, and is the only one that writes decisions.
+
+A *decision* that was raced raises `Raced`: read the news, and decide again. A *fact* is appended
+again, unchanged, after the news; if these carry a younger epoch, `Superseded` says that somebody
+else drives now. The lease is renewed in the background; once it is lost nothing more is written,
+and every effect is refused by the fence of whatever it would have changed.
 """
 
 from __future__ import annotations
@@ -71,7 +73,10 @@ class Driver:
 
 @asynccontextmanager
 async def driving(world: World, *, by: str, doing: str) -> AsyncIterator[Driver]:
-    """Take the lease, recall everything, and give the lease up at the end. Raises `Busy`, `NoRoom`, `Damaged`."""
+    """Take the lease, recall everything, and give the lease up at the end.
+
+    Raises `Busy`, `NoRoom`, `Damaged`.
+    """
     term_s = world.site.policy.lease_s
     epoch = await world.lease.take(by, doing, term_s)
     renewal: asyncio.Task[None] | None = None

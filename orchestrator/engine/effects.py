@@ -1,7 +1,8 @@
 """What it takes to make a step true, and to take it back: calls on ports, and nothing else.
 
-Every effect is idempotent and carries the epoch. The guards here are the last line: a color that has traffic
-is never stopped, and no traffic goes to a color of which nothing answers while the other one answers.
+Every effect is idempotent and carries the epoch. The guards here are the last line: a color that
+has traffic is never stopped, and no traffic goes to a color of which nothing answers while the
+other one answers.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from orchestrator.ports.trouble import Refused, Superseded, Trouble
 
 Act = Callable[[], Awaitable[None]]
 
-BACK_WITHIN_S = 30.0  # how long an old color that had to be started may take until any of it answers
+BACK_WITHIN_S = (
+    30.0  # how long an old color that had to be started may take until any of it answers
+)
 BACK_LOOK_S = 0.1
 
 
@@ -69,10 +72,9 @@ async def undo(driver: Driver, step: Step, sighting: Sighting) -> None:
             pins = {w.pin: w.before for w in wirings if w.before is not None}
             await world.switch.send({}, pins, epoch)
         case Start(parts):
-            await _stop(driver, parts, sighting)
+            await _stop(driver, tuple(p for p in parts if not p.before.running), sighting)
             await _side_by_side(
-                world.installation.point(p.service, p.color, p.before.current, epoch)
-                for p in parts
+                world.installation.point(p.service, p.color, p.before.current, epoch) for p in parts
             )
         case Shift():
             await _traffic_back(driver, step)
@@ -83,11 +85,12 @@ async def undo(driver: Driver, step: Step, sighting: Sighting) -> None:
 async def _stop(driver: Driver, parts: tuple[Part, ...], sighting: Sighting) -> None:
     for part in parts:
         if sighting.share(part.service).of(part.color):
-            raise Refused(
-                f"{part.service} {part.color.value} has traffic, and what has traffic is never stopped"
-            )
+            who = f"{part.service} {part.color.value}"
+            raise Refused(f"{who} has traffic, and what has traffic is never stopped")
     if not sighting.switch.up:
-        raise Refused(f"nobody can say who serves: {sighting.switch.note or 'the switch is silent'}")
+        raise Refused(
+            f"nobody can say who serves: {sighting.switch.note or 'the switch is silent'}"
+        )
     await _side_by_side(driver.world.installation.stop(p, driver.epoch) for p in parts)
 
 
@@ -100,7 +103,9 @@ async def _bring_back_standby(driver: Driver, parts: tuple[Part, ...]) -> None:
 
 
 async def _traffic_back(driver: Driver, step: Shift) -> None:
-    """The old color gets the traffic as soon as any of it answers; it never depends on the color it comes from.
+    """The old color gets the traffic as soon as any of it answers.
+
+    It never depends on the color it comes from.
 
     Where none of it answers and the other color does, nothing is moved.
     """

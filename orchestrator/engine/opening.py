@@ -1,7 +1,8 @@
 """Before a rollout: look, plan, prove, make sure of the switch, and only then write `Opened`.
 
-`consider` decides nothing and changes nothing; `open_rollout` does it again under the lease, with the epoch
-on the look, so that a plan never rests on what somebody younger changed since. A refused plan starts nothing.
+`consider` decides nothing and changes nothing; `open_rollout` does it again under the lease, with
+the epoch on the look, so that a plan never rests on what somebody younger changed since. A
+refused plan starts nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ from orchestrator.engine.world import World, survey
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """A plan with everything it rests on. `opened` is what would be written; None where there is nothing to do."""
+    """A plan with everything it rests on.
+
+    `opened` is what would be written; None where there is nothing to do.
+    """
 
     plan: Plan | Unplannable
     sighting: Sighting
@@ -77,8 +81,9 @@ def _plan(
 async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -> Considered:
     """Plan and prove under the lease, make sure of the switch, write `Opened`.
 
-    Nothing is written where the plan is empty, impossible or broken, or where the switch cannot be had (`Refused`).
-    Raises `Raced` where somebody asked for something meanwhile: catch up, and open again.
+    Nothing is written where the plan is empty, impossible or broken, or where the switch cannot
+    be had (`Refused`). Raises `Raced` where somebody asked for something meanwhile: catch up, and
+    open again.
     """
     world = driver.world
     considered = await _consider_again(driver, wish, policy, by)

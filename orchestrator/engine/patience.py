@@ -1,7 +1,7 @@
 """How often and how long to try again, as named values with reasons.
 
-Only `Unreachable` is worth trying again: we do not know whether it happened, so somebody looks in between.
-`Refused` is an answer. Bounded in attempts and in time, with sleep from the clock.
+Only `Unreachable` is worth trying again: we do not know whether it happened, so somebody looks in
+between. `Refused` is an answer. Bounded in attempts and in time, with sleep from the clock.
 """
 
 from __future__ import annotations

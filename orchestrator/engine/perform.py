@@ -1,8 +1,8 @@
 """From a move to records: write down that it begins, look, act, look, write down how it ended.
 
-The first look makes doing twice harmless, the second makes believing an exit code unnecessary: whatever an
-adapter answered, what counts is what is seen afterwards. The epoch goes with every effect and every look.
-An effect never branches on policy, and a decision is never made here.
+The first look makes doing twice harmless, the second makes believing an exit code unnecessary:
+whatever an adapter answered, what counts is what is seen afterwards. The epoch goes with every
+effect and every look. An effect never branches on policy, and a decision is never made here.
 """
 
 from __future__ import annotations
@@ -99,7 +99,10 @@ async def _watch(driver: Driver, index: int, step: Prove | Soak | Drain) -> None
 
 
 async def _shift(driver: Driver, index: int, step: Shift) -> None:
-    """A gate can stand open for a day: stale evidence is no evidence, so the proof is made again first."""
+    """A gate can stand open for a day.
+
+    Stale evidence is no evidence, so the proof is made again first.
+    """
     again = await watch.prove_again(driver, step)
     if isinstance(again, watch.Ill):
         at = index if again.step is None else again.step
@@ -129,7 +132,10 @@ async def _make(driver: Driver, index: int, step: Step, since_s: float = 0.0) ->
 
 
 async def _undo(driver: Driver, index: int) -> None:
-    """Whether anything happened does not matter: what is left over is taken away, what was there is put back."""
+    """Whether anything happened does not matter.
+
+    What is left over is taken away, what was there is put back.
+    """
     rollout = driver.rollout
     step = rollout.steps[index]
     await _begin(driver, index, undoing=True)
@@ -168,7 +174,10 @@ async def _undo_failed(driver: Driver, index: int, kind: Trouble, reason: str) -
 
 
 async def _begin(driver: Driver, index: int, *, undoing: bool = False) -> None:
-    """Write down that it begins, once for each driver, attempt and direction; a retry is written again."""
+    """Write down that it begins, once for each driver, attempt and direction.
+
+    A retry is written again.
+    """
     rollout = driver.rollout
     key = (rollout.attempt, rollout.failures, index, undoing)
     if rollout.begun == (index, undoing) and key in driver.began:

@@ -1,7 +1,7 @@
 """Samples of installations: who to ask, with which probes, and what the words in them mean.
 
-The probes are those that were staged with the release, so an older release is asked the questions of its own
-time. An instance is asked at its own address, never through one that others share.
+The probes are those that were staged with the release, so an older release is asked the questions
+of its own time. An instance is asked at its own address, never through one that others share.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ async def sample(world: World, part: Part, instance: int) -> Sample:
 
 
 async def sample_through_switch(world: World, part: Part) -> Sample | None:
-    """One look through the switch itself, at this color; None where there is nothing to ask there."""
+    """One look through the switch itself, at this color;
+
+    None where there is nothing to ask there.
+    """
     url = world.switch.preview_address(part.service, part.color)
     service = await described(world, part.service, part.release)
     probes = tuple(p for p in service.probes if isinstance(p, HttpProbe) and not _of_one(p))
@@ -62,11 +65,14 @@ async def any_answers(world: World, part: Part) -> bool:
     return any(s.found is Found.GOOD for s in samples)
 
 
-async def who_serves(world: World, services: tuple[str, ...], sighting: Sighting) -> tuple[Served, ...]:
-    """Who serves these services now, and how well: WELL where some instance answered in every round."""
-    return tuple(
-        await asyncio.gather(*(_served(world, service, sighting) for service in services))
-    )
+async def who_serves(
+    world: World, services: tuple[str, ...], sighting: Sighting
+) -> tuple[Served, ...]:
+    """Who serves these services now, and how well:
+
+    WELL where some instance answered in every round.
+    """
+    return tuple(await asyncio.gather(*(_served(world, service, sighting) for service in services)))
 
 
 async def _served(world: World, service: str, sighting: Sighting) -> Served:
@@ -83,7 +89,10 @@ async def _served(world: World, service: str, sighting: Sighting) -> Served:
 
 
 def _of_one(probe: Probe) -> bool:
-    """Whether a probe asks who exactly answers: meaningless where several instances share an address."""
+    """Whether a probe asks who exactly answers.
+
+    Meaningless where several instances share an address.
+    """
     text = repr(probe)
     return "{instance}" in text or "{port}" in text
 

@@ -1,8 +1,8 @@
 """Watching: the steps that are performed by looking.
 
-A watch ends with what it found, or early, with None, when the journal has news or somebody asks to stop;
-then nothing is written and `Began` stands. Evidence belongs to one start of one release: where the start
-number changes, the samples begin anew.
+A watch ends with what it found, or early, with None, when the journal has news or somebody asks
+to stop; then nothing is written and `Began` stands. Evidence belongs to one start of one release:
+where the start number changes, the samples begin anew.
 """
 
 from __future__ import annotations
@@ -103,7 +103,10 @@ async def _watching(driver: Driver, parts: tuple[Part, ...]) -> _Round:
 
 
 async def prove(driver: Driver, step: Prove, since_s: float) -> Found_:
-    """Every instance WELL since its start (lenient: any of each part), within `probing.within` of `since_s`."""
+    """Every instance WELL since its start (lenient.
+
+    Any of each part), within `probing.within` of `since_s`.
+    """
     watch = await _watching(driver, step.parts)
     clock = driver.world.clock
     while True:
@@ -161,7 +164,10 @@ def _not_proven(watched: list[_Watched], verdicts: list[Verdict]) -> Ill:
 
 
 async def prove_again(driver: Driver, shift: Shift) -> Well | Ill:
-    """Briefly, at the instant before traffic moves: the same starts that were found well, and still good."""
+    """Briefly, at the instant before traffic moves.
+
+    The same starts that were found well, and still good.
+    """
     rollout = driver.rollout
     start_at = _index(rollout.steps, Start)
     prove_at = _index(rollout.steps, Prove)
@@ -183,9 +189,15 @@ async def prove_again(driver: Driver, shift: Shift) -> Well | Ill:
             who = f"{part.service} {part.color.value} #{i}"
             if seen is None or not seen.running:
                 note = f": {seen.note}" if seen is not None and seen.note else ""
-                return Ill(Trouble.ILL, f"{who} died after it was found well{note}", _first(start_at, prove_at))
+                return Ill(
+                    Trouble.ILL,
+                    f"{who} died after it was found well{note}",
+                    _first(start_at, prove_at),
+                )
             if seen.start != found.get((part.service, part.color.value, i)):
-                return Ill(Trouble.ILL, f"{who} was started again after it was found well", prove_at)
+                return Ill(
+                    Trouble.ILL, f"{who} was started again after it was found well", prove_at
+                )
     bad = await asyncio.gather(
         *(_still_good(driver, part, i) for part in parts for i in range(part.count))
     )
@@ -224,9 +236,7 @@ async def soak(driver: Driver, step: Soak, since_s: float) -> Found_:
         now = clock.now()
         if not _all_well(watch.watched, through):
             well_since = now
-        driver.world.witness.progress(
-            "seconds soaked", int(now - well_since), int(policy.soak_s)
-        )
+        driver.world.witness.progress("seconds soaked", int(now - well_since), int(policy.soak_s))
         if now - well_since >= policy.soak_s:
             return Well()
         if now - since_s >= policy.soak_within_s:
@@ -236,9 +246,7 @@ async def soak(driver: Driver, step: Soak, since_s: float) -> Found_:
         await clock.sleep(min(one.probing.every_s for one in watch.watched))
 
 
-def _all_well(
-    watched: list[_Watched], through: dict[tuple[str, str], tuple[Sample, ...]]
-) -> bool:
+def _all_well(watched: list[_Watched], through: dict[tuple[str, str], tuple[Sample, ...]]) -> bool:
     return all(judge_soak(o.samples, o.probing) is Verdict.WELL for o in watched) and all(
         samples[-1].found is Found.GOOD for samples in through.values()
     )

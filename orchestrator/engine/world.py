@@ -1,8 +1,8 @@
 """The ports of one site in one hand, and one look at everything behind them.
 
-`World` is what wiring hands to the engine. It knows no technology. `survey` is the only place where a
-`Sighting` is made; with an epoch it raises the fence everywhere first, so nothing older decides or acts
-after it.
+`World` is what wiring hands to the engine. It knows no technology. `survey` is the only place
+where a `Sighting` is made; with an epoch it raises the fence everywhere first, so nothing older
+decides or acts after it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ class World:
 
 
 async def survey(world: World, epoch: int | None) -> Sighting:
-    """Look at everything at once. What did not answer is named in `unreached`. Raises `Superseded`."""
+    """Look at everything at once.
+
+    What did not answer is named in `unreached`. Raises `Superseded`.
+    """
     installations, switch = await asyncio.gather(
         world.installation.look(epoch), world.switch.look(epoch), return_exceptions=True
     )

@@ -16,9 +16,12 @@ class Artifact:
 
 class Artifacts(Protocol):
     def find(self, service: Service, wanted: str) -> Artifact:
-        """A version (`2`, found through `artifact:`; else staged, `2@ab12` too) or a path (`./build`; contains a slash).
+        """A version (`2`, found through `artifact:`.
 
-        Reads the whole artifact to get its digest (of artifact and recipe) and checks it: nothing outside its folder,
-        no devices, bounded size. `Refused` says what is wrong and what exists instead.
+        Else staged, `2@ab12` too) or a path (`./build`; contains a slash).
+
+        Reads the whole artifact to get its digest (of artifact and recipe) and checks it: nothing
+        outside its folder, no devices, bounded size. `Refused` says what is wrong and what exists
+        instead.
         """
         ...

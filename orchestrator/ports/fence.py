@@ -17,7 +17,8 @@ class Fence(Protocol):
         """Hold the lock for a short, synchronous effect.
 
         An epoch older than the youngest seen raises `Superseded`; a younger one is written down
-        (synced) before the effect. None: a look no decision rests on; no lock is taken, nothing raised.
+        (synced) before the effect. None: a look no decision rests on; no lock is taken, nothing
+        raised.
         """
         ...
 

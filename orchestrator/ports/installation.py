@@ -1,33 +1,40 @@
-"""Installations: where releases lie and run. Every verb is idempotent and carries the driver's epoch.
+"""Installations.
 
-`look` is the read twin of all of them. A verb returns None when the technology reports success; the
-engine looks again and believes only that.
+Where releases lie and run. Every verb is idempotent and carries the driver's epoch.
+
+`look` is the read twin of all of them. A verb returns None when the technology reports success;
+the engine looks again and believes only that.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from orchestrator.core.model import Color, Probe, Release, Service
+from orchestrator.core.model import Color, Release, Service
 from orchestrator.core.sight import InstallationSeen
 from orchestrator.core.steps import Part
 
 
 class Installation(Protocol):
     async def look(self, epoch: int | None) -> tuple[InstallationSeen, ...]:
-        """Both colors of every service of the site. With an epoch: raises the fence, or `Superseded`."""
+        """Both colors of every service of the site.
+
+        With an epoch: raises the fence, or `Superseded`.
+        """
         ...
 
     async def stage(self, part: Part, source: str | None, epoch: int) -> None:
         """Lay release, recipe and probes down by digest; point at nothing.
 
-        `source` is the folder or archive the release was read from at planning; its bytes must still give the
-        part's digest, else `Refused`. Nothing half-staged is ever visible.
+        `source` is the folder or archive the release was read from at planning; its bytes must
+        still give the part's digest, else `Refused`. Nothing half-staged is ever visible.
         """
         ...
 
     async def start(self, part: Part, epoch: int) -> None:
-        """Point the color at the part's (staged) release, and start those of its instances that do not run it."""
+        """Point the color at the part's (staged) release, and start those of its instances that
+        do not run it.
+        """
         ...
 
     async def stop(self, part: Part, epoch: int) -> None:
@@ -43,7 +50,9 @@ class Installation(Protocol):
         ...
 
     async def service_as_staged(self, service: str, release: Release) -> Service | None:
-        """The service as the site described it when this release was staged (recipe, probes, probing); None: not staged."""
+        """The service as the site described it when this release was staged (recipe, probes,
+        probing); None: not staged.
+        """
         ...
 
     def address(self, service: str, color: Color, instance: int) -> tuple[str, int]:
@@ -51,7 +60,9 @@ class Installation(Protocol):
         ...
 
     async def surroundings(self, part: Part, instance: int) -> tuple[dict[str, str], str]:
-        """Environment (secrets resolved, in memory only) and working folder of an instance, for exec probes."""
+        """Environment (secrets resolved, in memory only) and working folder of an instance, for
+        exec probes.
+        """
         ...
 
     async def log(self, service: str, color: Color, instance: int, lines: int) -> str:

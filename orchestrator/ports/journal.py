@@ -1,7 +1,8 @@
 """The journal: the only memory. Append-only, one writer that decides, many who ask.
 
-The driver's `append` compares: it names the last entry it has read, and the epoch of its lease. Whoever only
-asks does not compare. Every entry that was acknowledged survives a power loss (it was synced).
+The driver's `append` compares: it names the last entry it has read, and the epoch of its lease.
+Whoever only asks does not compare. Every entry that was acknowledged survives a power loss (it
+was synced).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ class Recalled:
 
 class Journal(Protocol):
     async def recall(self) -> Recalled:
-        """Everything, folded. Quick whatever the length: only what came since the last `Closed` is read.
+        """Everything, folded.
+
+        Quick whatever the length: only what came since the last `Closed` is read.
 
         Raises `Damaged` (unreadable, another site's, newer than this version).
         """
@@ -31,7 +34,9 @@ class Journal(Protocol):
         """The entries after this number, oldest first."""
         ...
 
-    async def append(self, after: int, records: tuple[Record, ...], *, epoch: int) -> tuple[Entry, ...]:
+    async def append(
+        self, after: int, records: tuple[Record, ...], *, epoch: int
+    ) -> tuple[Entry, ...]:
         """All of the records, or none, in one transaction, synced. Returns them as kept.
 
         `Raced`: there are entries after `after`. `Superseded`: a younger epoch was taken. `NoRoom`.

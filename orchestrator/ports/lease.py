@@ -1,4 +1,7 @@
-"""The lease: who drives. Its number, the epoch, goes with every effect and every look a decision rests on."""
+"""The lease.
+
+Who drives. Its number, the epoch, goes with every effect and every look a decision rests on.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,14 @@ class Holder:
 
 class Lease(Protocol):
     async def take(self, by: str, doing: str, term_s: float) -> int:
-        """The next epoch, durable. `Busy` where another holder's term runs and its process lives; the message says who, since when, doing what.
+        """The next epoch, durable.
 
-        A holder whose process is gone (this machine) is free at once. One that is alive past its term (it was paused) is
-        ended first: SIGKILL to pid *with* its start time, and only then the epoch is raised. `NoRoom`.
+        `Busy` where another holder's term runs and its process lives; the message says who, since
+        when, doing what.
+
+        A holder whose process is gone (this machine) is free at once. One that is alive past its
+        term (it was paused) is ended first: SIGKILL to pid *with* its start time, and only then
+        the epoch is raised. `NoRoom`.
         """
         ...
 

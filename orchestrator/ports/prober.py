@@ -1,4 +1,7 @@
-"""Probes: one look at the health of one instance, bounded in size and time, never raising for an ill target."""
+"""Probes.
+
+One look at the health of one instance, bounded in size and time, never raising for an ill target.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,16 @@ from orchestrator.core.model import Probe
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is probed: the instance itself (or the switch, while soaking), and what its templates mean."""
+    """What is probed.
+
+    The instance itself (or the switch, while soaking), and what its templates mean.
+    """
 
     host: str
     port: int
-    words: Mapping[str, str]  # version, color, instance, release, port … for templates in expectations
+    words: Mapping[
+        str, str
+    ]  # version, color, instance, release, port … for templates in expectations
     env: Mapping[str, str] | None = None  # for exec probes
     cwd: str | None = None
     path_prefix: str = ""
@@ -24,5 +32,8 @@ class Target:
 
 class Prober(Protocol):
     async def sample(self, target: Target, probes: tuple[Probe, ...], timeout_s: float) -> Sample:
-        """All probes, side by side; GOOD only where all are. Ends within `timeout_s`, whatever the target does."""
+        """All probes, side by side;
+
+        GOOD only where all are. Ends within `timeout_s`, whatever the target does.
+        """
         ...

@@ -1,8 +1,8 @@
 """Processes on this machine that outlive whoever started them.
 
-Each has a name (a path-like text, `web/green/0` or `envoy/edge`), runs under a keeper of its own that starts
-it again when it dies, and is known by its pid *with* its start time and the boot id, never by a pid alone.
-Callers hold the fence around `start` and `stop`'s signals.
+Each has a name (a path-like text, `web/green/0` or `envoy/edge`), runs under a keeper of its own
+that starts it again when it dies, and is known by its pid *with* its start time and the boot id,
+never by a pid alone. Callers hold the fence around `start` and `stop`'s signals.
 """
 
 from __future__ import annotations
@@ -14,7 +14,11 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What to run. The environment is complete (nothing is inherited) and reaches the keeper through a pipe, never a file or argv."""
+    """What to run.
+
+    The environment is complete (nothing is inherited) and reaches the keeper through a pipe,
+    never a file or argv.
+    """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(repr=False)
@@ -41,22 +45,29 @@ class Processes(Protocol):
         ...
 
     def start(self, name: str, launch: Launch) -> ProcessSeen:
-        """Start it under a keeper and return once the program was executed, or its failure to be is noted.
+        """Start it under a keeper and return once the program was executed, or its failure to be
+        is noted.
 
-        Already running with this tag: nothing happens (but a missing keeper is replaced, and gets the launch).
-        Running with another tag: `Refused`.
+        Already running with this tag: nothing happens (but a missing keeper is replaced, and gets
+        the launch). Running with another tag: `Refused`.
         """
         ...
 
     def end(self, name: str, *, hard: bool = False) -> None:
-        """What `stop` does under the fence: see to it that keeper and program will be gone, without waiting.
+        """What `stop` does under the fence.
 
-        From here on it happens by itself, whatever becomes of the caller. `hard`: SIGKILL, at once. Idempotent.
+        See to it that keeper and program will be gone, without waiting.
+
+        From here on it happens by itself, whatever becomes of the caller. `hard`: SIGKILL, at
+        once. Idempotent.
         """
         ...
 
     async def ended(self, name: str, within_s: float | None = None) -> bool:
-        """Wait, without touching anything, until all are gone; False where they are not (None: `stop_s` and some)."""
+        """Wait, without touching anything, until all are gone;
+
+        False where they are not (None: `stop_s` and some).
+        """
         ...
 
     def belongs(self, name: str, pid: int) -> bool:
@@ -64,11 +75,17 @@ class Processes(Protocol):
         ...
 
     async def stop(self, name: str) -> None:
-        """End keeper and program: SIGTERM to the process group, SIGKILL after `stop_s`; return when all are gone. Idempotent."""
+        """End keeper and program:
+
+        SIGTERM to the process group, SIGKILL after `stop_s`; return when all are gone.
+        Idempotent.
+        """
         ...
 
     def forget(self, name: str) -> None:
-        """Delete what is left of a stopped one (its log, its numbers stay as long as the name is used)."""
+        """Delete what is left of a stopped one (its log, its numbers stay as long as the name is
+        used).
+        """
         ...
 
     def log(self, name: str, lines: int = 50) -> str:

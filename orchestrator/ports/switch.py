@@ -10,15 +10,24 @@ from orchestrator.core.sight import SwitchSeen
 
 class Switch(Protocol):
     async def look(self, epoch: int | None) -> SwitchSeen:
-        """Shares, pins and open connections as the running switch has them (every worker asked), not as a file says."""
+        """Shares, pins and open connections as the running switch has them (every worker asked),
+        not as a file says.
+        """
         ...
 
     async def ensure(self, epoch: int) -> None:
-        """Every switch of the site runs with the site's routes. Changes no share and no pin. `Refused`: cannot be had here."""
+        """Every switch of the site runs with the site's routes.
+
+        Changes no share and no pin. `Refused`: cannot be had here.
+        """
         ...
 
     async def send(self, shares: dict[str, Share], pins: dict[Pin, Color], epoch: int) -> None:
-        """One write, one instant: these services and inner addresses change, all others stay. Returns when every worker has it."""
+        """One write, one instant.
+
+        These services and inner addresses change, all others stay. Returns when every worker has
+        it.
+        """
         ...
 
     async def hold(self, services: tuple[str, ...], bound_s: float, epoch: int) -> None:

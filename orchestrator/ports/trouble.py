@@ -39,4 +39,7 @@ class NoRoom(Trouble):
 
 
 class Damaged(Trouble):
-    """The journal cannot be read by this version: damaged, of another site, or of a newer version. Nothing was touched."""
+    """The journal cannot be read by this version.
+
+    Damaged, of another site, or of a newer version. Nothing was touched.
+    """

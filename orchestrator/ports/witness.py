@@ -1,4 +1,7 @@
-"""Whoever is told what happens: narration on a terminal, structured logs, later events and webhooks."""
+"""Whoever is told what happens.
+
+Narration on a terminal, structured logs, later events and webhooks.
+"""
 
 from __future__ import annotations
 
@@ -13,5 +16,8 @@ class Witness(Protocol):
         ...
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Something long goes on: how many of how many (instances well, bytes staged). Not durable."""
+        """Something long goes on.
+
+        How many of how many (instances well, bytes staged). Not durable.
+        """
         ...
