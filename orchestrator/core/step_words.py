@@ -1,0 +1,264 @@
+"""Each step in words: what it will do, does, did; and what taking it back will do, does, did.
+
+Six short functions over the closed vocabulary, each ended with `assert_never`, so a new step cannot be
+forgotten. They say nothing about when and by whom.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from orchestrator.core.record import Fact, Flipped, LeftOpen, NoStandby
+from orchestrator.core.steps import (
+    Drain,
+    Flip,
+    Gate,
+    Part,
+    Prove,
+    Retire,
+    Shift,
+    Soak,
+    Stage,
+    Start,
+    Step,
+    Tidy,
+    Wire,
+)
+from orchestrator.core.words import (
+    counted,
+    flips_to,
+    instances_of,
+    joined,
+    parts_at,
+    releases_of,
+    span,
+    wirings_to,
+)
+
+# -- Forward -------------------------------------------------------------------------------
+
+
+def sentence_of(step: Step) -> str:
+    """What the step will do: `stage web 2 on green`."""
+    match step:
+        case Stage(parts):
+            return f"stage {releases_of(parts)}"
+        case Drain(parts):
+            return f"wait until nobody is served by {parts_at(parts)}"
+        case Retire(parts):
+            return f"stop {parts_at(parts)}"
+        case Wire(wirings):
+            return f"lead {wirings_to(wirings)}"
+        case Start(parts):
+            return f"start {parts_at(parts)} ({instances_of(parts)})"
+        case Prove(parts, lenient):
+            return (
+                f"see that {parts_at(parts)} answer{_s(parts)}"
+                if lenient
+                else f"prove {parts_at(parts)}"
+            )
+        case Gate(gate):
+            return f"wait until somebody grants {gate}"
+        case Shift(flips):
+            return f"send {_traffic(flips, after=True)}{_addresses(step)}"
+        case Soak(parts):
+            return f"watch {parts_at(parts)} under real traffic"
+        case Tidy(releases):
+            return f"delete {joined(f'{s} {r.version}' for s, r in releases)}"
+        case _:
+            assert_never(step)
+
+
+def doing(step: Step) -> str:
+    """What is being done: `staging web 2 on green`."""
+    match step:
+        case Stage(parts):
+            return f"staging {releases_of(parts)}"
+        case Drain(parts):
+            return f"waiting until nobody is served by {parts_at(parts)}"
+        case Retire(parts):
+            return f"stopping {parts_at(parts)}"
+        case Wire(wirings):
+            return f"leading {wirings_to(wirings)}"
+        case Start(parts):
+            return f"starting {parts_at(parts)} ({instances_of(parts)})"
+        case Prove(parts, lenient):
+            if lenient:
+                return f"looking whether {parts_at(parts)} answer{_s(parts)}"
+            return f"proving {parts_at(parts)}"
+        case Gate(gate):
+            return f"waiting for somebody to grant {gate}"
+        case Shift(flips):
+            return f"sending {_traffic(flips, after=True)}{_addresses(step)}"
+        case Soak(parts):
+            return f"watching {parts_at(parts)} under real traffic"
+        case Tidy(releases):
+            return f"deleting {joined(f'{s} {r.version}' for s, r in releases)}"
+        case _:
+            assert_never(step)
+
+
+def done(step: Step, facts: tuple[Fact, ...] = ()) -> str:
+    """What is true now: `web 2 is staged on green`."""
+    match step:
+        case Stage(parts):
+            return f"{releases_of(parts)} {_is(parts)} staged"
+        case Drain(parts):
+            return _drained(parts, facts)
+        case Retire(parts):
+            return f"{parts_at(parts)} {_is(parts)} stopped; {_it(parts)} stay{_s(parts)} on disk"
+        case Wire(wirings):
+            return f"inner addresses lead {wirings_to(wirings)}"
+        case Start(parts):
+            return f"{parts_at(parts)} run{_s(parts)} ({instances_of(parts)})"
+        case Prove(parts, lenient):
+            if lenient:
+                return f"{parts_at(parts)} answer{_s(parts)}"
+            return f"{parts_at(parts)} {_is(parts)} well ({instances_of(parts)})"
+        case Gate(gate):
+            return f"{gate} is granted"
+        case Shift(flips):
+            return f"{_goes(flips, after=True)}{_took(facts)}"
+        case Soak(parts):
+            return f"{parts_at(parts)} stayed well under real traffic"
+        case Tidy(releases):
+            what = joined(f"{s} {r.version}" for s, r in releases)
+            return f"{what} {'is' if len(releases) == 1 else 'are'} deleted; no way back needs it"
+        case _:
+            assert_never(step)
+
+
+# -- Back ----------------------------------------------------------------------------------
+
+
+def undo_of(step: Step) -> str:
+    """What taking the step back will do; empty where there is nothing to take back."""
+    match step:
+        case Stage(parts):
+            return f"delete {_them(parts)} again"
+        case Retire(parts):
+            return f"start {_them(parts)} again" if _ran(parts) else ""
+        case Wire(wirings):
+            return "lead as before" if any(w.before for w in wirings) else ""
+        case Start(parts):
+            return f"stop {_them(parts)}"
+        case Shift(flips):
+            return f"send it back to {joined(where for _, where in flips_to(flips, after=False))}"
+        case Drain() | Prove() | Gate() | Soak() | Tidy():
+            return ""
+        case _:
+            assert_never(step)
+
+
+def taking_back(step: Step) -> str:
+    """What is being taken back: `stopping web 2 on green`."""
+    match step:
+        case Stage(parts):
+            return f"deleting {releases_of(parts)}"
+        case Retire(parts):
+            return f"starting {parts_at(parts)} again"
+        case Wire():
+            return "leading inner addresses back to where they led"
+        case Start(parts):
+            return f"stopping {parts_at(parts)}"
+        case Shift(flips):
+            return f"sending {_traffic(flips, after=False)}"
+        case Drain() | Prove() | Gate() | Soak() | Tidy():
+            return f"leaving {_look(step)} behind"
+        case _:
+            assert_never(step)
+
+
+def taken_back(step: Step, facts: tuple[Fact, ...] = ()) -> str:
+    """What is true again: `web 2 on green is stopped`."""
+    match step:
+        case Stage(parts):
+            return f"{releases_of(parts)} {_is(parts)} deleted again"
+        case Retire(parts):
+            lost = [f for f in facts if isinstance(f, NoStandby)]
+            if lost:
+                which = joined(f"{f.service} {f.color.value}" for f in lost)
+                return f"no standby on {which} any more: {lost[0].why}"
+            return f"{parts_at(parts)} run{_s(parts)} again"
+        case Wire():
+            return "inner addresses lead where they led before"
+        case Start(parts):
+            return f"{parts_at(parts)} {_is(parts)} stopped"
+        case Shift(flips):
+            return f"{_goes(flips, after=False)} again"
+        case Drain() | Prove() | Gate() | Soak() | Tidy():
+            return f"{_look(step)} left nothing behind"
+        case _:
+            assert_never(step)
+
+
+# -- Pieces --------------------------------------------------------------------------------
+
+
+def _look(step: Drain | Prove | Gate | Soak | Tidy) -> str:
+    match step:
+        case Drain():
+            return "the wait for connections"
+        case Prove():
+            return "the proof"
+        case Gate(gate):
+            return f"the gate {gate}"
+        case Soak():
+            return "the watch under real traffic"
+        case Tidy():
+            return "the deleting of old releases"
+        case _:
+            assert_never(step)
+
+
+def _traffic(flips: tuple[Flip, ...], *, after: bool) -> str:
+    groups = flips_to(flips, after=after)
+    return " and ".join(f"the traffic of {services} to {where}" for services, where in groups)
+
+
+def _goes(flips: tuple[Flip, ...], *, after: bool) -> str:
+    groups = flips_to(flips, after=after)
+    return " and ".join(f"traffic of {services} goes to {where}" for services, where in groups)
+
+
+def _addresses(shift: Shift) -> str:
+    return f", and lead {wirings_to(shift.wirings)} with it" if shift.wirings else ""
+
+
+def _took(facts: tuple[Fact, ...]) -> str:
+    took = next((f.took_s for f in facts if isinstance(f, Flipped)), None)
+    return "" if took is None else f" now; it took {span(took)}"
+
+
+def _drained(parts: tuple[Part, ...], facts: tuple[Fact, ...]) -> str:
+    left = [f for f in facts if isinstance(f, LeftOpen) and f.connections]
+    if not left:
+        return f"nobody is served by {parts_at(parts)} any more"
+    counts = joined(
+        f"{counted(f.connections, 'connection')} of {f.service} {f.color.value}" for f in left
+    )
+    return f"the drain time is over; {counts} will be closed"
+
+
+def _ran(parts: tuple[Part, ...]) -> bool:
+    return any(p.before.running for p in parts)
+
+
+def _one(parts: tuple[Part, ...]) -> bool:
+    return len({(p.service, p.release) for p in parts}) == 1
+
+
+def _is(parts: tuple[Part, ...]) -> str:
+    return "is" if _one(parts) else "are"
+
+
+def _s(parts: tuple[Part, ...]) -> str:
+    return "s" if _one(parts) else ""
+
+
+def _it(parts: tuple[Part, ...]) -> str:
+    return "it" if _one(parts) else "they"
+
+
+def _them(parts: tuple[Part, ...]) -> str:
+    return "it" if _one(parts) else "them"
