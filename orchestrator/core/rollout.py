@@ -63,7 +63,7 @@ class Rollout:
     begun: tuple[int, bool] | None = (
         None  # the step at hand (index, undoing) that began and has no ending
     )
-    since_s: float = 0.0  # its first Began of this attempt
+    since_s: float = 0.0  # when it began
     until_s: float | None = None  # when the wait that began there is over
     facts: tuple[tuple[int, Fact], ...] = ()  # what looks found, by step
     asked: tuple[Entry, ...] = ()  # requests not yet answered, oldest first
@@ -178,9 +178,9 @@ def _opened(opened: Opened, at_s: float) -> Rollout:
 
 
 def _began(rollout: Rollout, began: Began, at_s: float) -> Rollout:
-    at_hand = (began.step, began.undoing)
-    if rollout.begun != at_hand:  # the clock of a wait runs from the first Began of this attempt
-        rollout = replace(rollout, begun=at_hand, since_s=at_s, until_s=began.until)
+    # A driver that takes over begins its watch anew, for nobody watched in between. A gate is not a
+    # watch: it begins once in each attempt, and its time runs whoever is there.
+    rollout = replace(rollout, begun=(began.step, began.undoing), since_s=at_s, until_s=began.until)
     if began.undoing:
         return replace(rollout, done=min(rollout.done, began.step))
     return replace(rollout, touched=max(rollout.touched, began.step + 1))

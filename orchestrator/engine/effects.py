@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.core.sight import Sighting
 from orchestrator.core.steps import Part, Retire, Shift, Stage, Start, Step, Tidy, Wire
 from orchestrator.engine.driver import Driver
-from orchestrator.engine.sampling import any_answers
-from orchestrator.ports.trouble import Refused, Superseded, Trouble
+from orchestrator.engine.sampling import any_answers, described
+from orchestrator.engine.world import survey
+from orchestrator.ports.trouble import Refused, Superseded, Trouble, Unreachable
 
 Act = Callable[[], Awaitable[None]]
 
@@ -30,8 +30,8 @@ class NothingAnswers(Trouble):
     """Nothing of the color that should get the traffic back answers."""
 
 
-async def do(driver: Driver, step: Step, sighting: Sighting) -> None:
-    """Make the step true. `sighting` is the look from just before."""
+async def do(driver: Driver, step: Step) -> None:
+    """Make the step true."""
     world, epoch = driver.world, driver.epoch
     match step:
         case Stage(parts):
@@ -40,7 +40,7 @@ async def do(driver: Driver, step: Step, sighting: Sighting) -> None:
                 world.installation.stage(p, sources.get(p.service), epoch) for p in parts
             )
         case Retire(parts):
-            await _stop(driver, parts, sighting)
+            await _stop(driver, parts)
         case Wire(wirings):
             await world.switch.send({}, {w.pin: w.after for w in wirings}, epoch)
         case Start(parts):
@@ -56,7 +56,7 @@ async def do(driver: Driver, step: Step, sighting: Sighting) -> None:
             raise AssertionError(f"{step} is a look")
 
 
-async def undo(driver: Driver, step: Step, sighting: Sighting) -> None:
+async def undo(driver: Driver, step: Step) -> None:
     """Take the step back: what was there at the opening is there again."""
     world, epoch = driver.world, driver.epoch
     match step:
@@ -72,7 +72,7 @@ async def undo(driver: Driver, step: Step, sighting: Sighting) -> None:
             pins = {w.pin: w.before for w in wirings if w.before is not None}
             await world.switch.send({}, pins, epoch)
         case Start(parts):
-            await _stop(driver, tuple(p for p in parts if not p.before.running), sighting)
+            await _stop(driver, tuple(p for p in parts if not p.before.running))
             await _side_by_side(
                 world.installation.point(p.service, p.color, p.before.current, epoch) for p in parts
             )
@@ -82,15 +82,15 @@ async def undo(driver: Driver, step: Step, sighting: Sighting) -> None:
             raise AssertionError(f"{step} cannot be undone")
 
 
-async def _stop(driver: Driver, parts: tuple[Part, ...], sighting: Sighting) -> None:
+async def _stop(driver: Driver, parts: tuple[Part, ...]) -> None:
+    """Stop these, after one more look at who serves."""
+    sighting = await survey(driver.world, driver.epoch)
+    if not sighting.switch.up:
+        raise Unreachable(f"nobody can say who serves: {sighting.switch.note or 'no answer'}")
     for part in parts:
         if sighting.share(part.service).of(part.color):
             who = f"{part.service} {part.color.value}"
             raise Refused(f"{who} has traffic, and what has traffic is never stopped")
-    if not sighting.switch.up:
-        raise Refused(
-            f"nobody can say who serves: {sighting.switch.note or 'the switch is silent'}"
-        )
     await _side_by_side(driver.world.installation.stop(p, driver.epoch) for p in parts)
 
 
@@ -138,7 +138,8 @@ async def _other_color_answers(driver: Driver, back: Part) -> bool:
 
 async def _until_any_answers(driver: Driver, part: Part) -> None:
     clock = driver.world.clock
-    give_up_s = clock.now() + BACK_WITHIN_S
+    service = await described(driver.world, part.service, part.release)
+    give_up_s = clock.now() + service.probing.within_s
     while not await any_answers(driver.world, part):
         if clock.now() >= give_up_s or driver.stop.is_set():
             raise NothingAnswers(f"nothing of {part.service} {part.color.value} answers")

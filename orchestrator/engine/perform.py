@@ -118,7 +118,7 @@ async def _make(driver: Driver, index: int, step: Step, since_s: float = 0.0) ->
     if holds(step, sighting):
         await _ended(driver, index)
         return
-    trouble = await _tried(driver, lambda: effects.do(driver, step, sighting))
+    trouble = await _tried(driver, lambda: effects.do(driver, step))
     sighting = await survey(driver.world, driver.epoch)
     if holds(step, sighting):
         took_s = driver.world.clock.now() - since_s
@@ -146,12 +146,10 @@ async def _undo(driver: Driver, index: int) -> None:
     if undone(step, sighting):
         await driver.write(Ended(rollout.id, index, undoing=True))
         return
-    trouble = await _tried(driver, lambda: effects.undo(driver, step, sighting))
+    trouble = await _tried(driver, lambda: effects.undo(driver, step))
     sighting = await survey(driver.world, driver.epoch)
-    if undone(step, sighting) and trouble is None:
-        await driver.write(Ended(rollout.id, index, undoing=True))
-        return
-    if undone(step, sighting) and not isinstance(step, Retire):
+    runs_but_silent = isinstance(step, Retire) and trouble is not None
+    if undone(step, sighting) and not runs_but_silent:
         await driver.write(Ended(rollout.id, index, undoing=True))
         return
     kind, reason = trouble or (Trouble.DID_NOT_TAKE, _not_undone(step))

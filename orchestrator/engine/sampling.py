@@ -60,9 +60,17 @@ async def sample_through_switch(world: World, part: Part) -> Sample | None:
 
 
 async def any_answers(world: World, part: Part) -> bool:
-    """Whether any instance of the part is good, now."""
-    samples = await asyncio.gather(*(sample(world, part, i) for i in range(part.count)))
-    return any(s.found is Found.GOOD for s in samples)
+    """Whether any instance of the part is good, now. The first good answer is enough."""
+    looks = [asyncio.ensure_future(sample(world, part, i)) for i in range(part.count)]
+    try:
+        for look in asyncio.as_completed(looks):
+            if (await look).found is Found.GOOD:
+                return True
+        return False
+    finally:
+        for pending in looks:
+            pending.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
 
 
 async def who_serves(
