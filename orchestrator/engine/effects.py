@@ -20,9 +20,6 @@ from orchestrator.ports.trouble import Refused, Superseded, Trouble, Unreachable
 
 Act = Callable[[], Awaitable[None]]
 
-BACK_WITHIN_S = (
-    30.0  # how long an old color that had to be started may take until any of it answers
-)
 BACK_LOOK_S = 0.1
 
 
