@@ -12,8 +12,9 @@ were ever mixed.
     POST /echo      how many bytes came
     GET  /page      for people: the color, live
 
-The one rule: a request that was accepted is answered. SIGTERM closes the door and the idle
-connections, and ends when the last answer is out. Only the standard library, Python 3.9 or newer.
+The one rule: a request that was accepted is answered. After SIGTERM the door and the idle
+connections are closed, a moment later, and it ends when the last answer is out. Only the standard
+library, Python 3.9 or newer.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ HEAD_MAX = 64 * 1024
 SLOW_S = 0.3
 BEAT_S = 0.1  # between two lines of a stream
 API_WITHIN_S = 5.0
+ON_THE_WAY_S = 0.1  # a request that was sent before the door closed is here by then
 
 Json = dict[str, Any]
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -162,8 +164,6 @@ class Server:
 
     async def turn(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer. False: the connection ends here."""
-        if self.closing:
-            return False
         self.idle.add(writer)
         head = await reader.readuntil(b"\r\n\r\n")
         self.idle.discard(writer)
@@ -171,11 +171,13 @@ class Server:
         answer = await self.shop.answer(request)
         last = request.last or self.closing
         await write(writer, answer, last=last)
-        return not last
+        return not (last or self.closing)
 
-    async def close(self) -> None:
-        """No more requests; those in flight are answered."""
+    async def close(self, door: asyncio.AbstractServer) -> None:
+        """No more requests. Those in flight are answered, and those that are on their way."""
         self.closing = True
+        await asyncio.sleep(ON_THE_WAY_S)
+        door.close()
         for writer in tuple(self.idle):
             writer.close()
         while self.open:
@@ -253,8 +255,7 @@ async def run(shop: Shop, port: int) -> None:
         loop.add_signal_handler(number, told.set)
     say(f"{shop.who['service']} {shop.who['version']} serves", port)
     await told.wait()
-    door.close()
-    await server.close()
+    await server.close(door)
     say("every answer is out", port)
 
 

@@ -83,7 +83,7 @@ def test_what_was_accepted_is_answered_also_while_it_stops(
         slow.request("POST", "/slow", body=b"x" * 100_000)
         answer.read(1)
         shop.send_signal(signal.SIGTERM)
-        assert slow.getresponse().status == 200
+        assert b"web" in slow.getresponse().read()
         assert answer.read().count(b"\n") == 5
         assert shop.wait(5) == 0
         slow.close()
