@@ -70,9 +70,9 @@ def _keys_fit(word: str, data: dict[str, Any], schema: dict[str, Any], root: Any
         case "dependentRequired":
             return all(set(needs) <= set(data) for key, needs in wanted.items() if key in data)
         case "minProperties":
-            return len(data) >= wanted
+            return len(data) >= int(wanted)
         case "maxProperties":
-            return len(data) <= wanted
+            return len(data) <= int(wanted)
         case "properties":
             return all(fits(data[key], one, root) for key, one in wanted.items() if key in data)
         case "patternProperties":

@@ -75,7 +75,7 @@ KEYS = (
     _shape("a service that is no mapping", "", "site: shop\nservices:\n  web: bin/web\n", "3: services.web should be keys with values, not 'bin/web'"),
     _shape("services as a list", "", "site: shop\nservices:\n  - web\n", '2: services should be keys with values, not a list; write `services:` with at least one'),
     _case("a key that is a list", "site: shop\n", "site: shop\n? [a, b]\n: c\n", '2: a key under the top that is not a text; a text that begins with `{` or `[` needs quotes'),
-    _shape("a key whose name is a template", "{LOG_LEVEL: info}", "{{port}: info}", '6: a key under services.api.env that is not a text; a text that begins with `{` or `[` needs quotes'),
+    _case("a key whose name is a template", "{LOG_LEVEL: info}", "{{port}: info}", '6: a key under services.api.env that is not a text; a text that begins with `{` or `[` needs quotes'),
 )
 LATER = (
     _shape("hosts", "site: shop\n", "site: shop\nhosts: {web1: {address: web1.example}}\n", '2: `hosts` is not kept by this version; remove it'),
