@@ -1,8 +1,9 @@
 """Records and steps as plain sentences.
 
-Whatever happened is a record, and each record is one sentence: the command line, structured logs and
-everything that comes later say the same. A sentence holds no time of day (whoever shows it knows when the entry
-was written, and in which zone its reader lives), and no word that was not in the record or its plan.
+Whatever happened is a record, and each record is one sentence: the command line, structured logs
+and everything that comes later say the same. A sentence holds no time of day: whoever shows it
+knows when the entry was written, and in which zone its reader lives. It holds nothing that was not
+in the record or its plan.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from orchestrator.core.record import (
 )
 from orchestrator.core.step_words import doing, done, sentence_of, taken_back, taking_back, undo_of
 from orchestrator.core.steps import Part, Prove, Retire, Shift, Start, Step
-from orchestrator.core.words import counted, joined, parts_at, sentence, span
+from orchestrator.core.words import counted, joined, sentence, span
 
 __all__ = ["narrate", "sentence_of", "undo_of", "wish_in_words"]
 
@@ -158,11 +159,11 @@ def _after(steps: tuple[Step, ...]) -> str:
         if f.after.live and (f.service, f.after.live) in up
     ]
     if serving:
-        return f"{_serve(tuple(serving))}"
+        return _serve(tuple(serving))
     if flips:
         return "traffic goes where it should"
     gone = tuple(p for s in steps if isinstance(s, Retire) for p in s.parts)
-    return f"{parts_at(gone)} {_is(gone)} stopped" if gone else "everything is as wished"
+    return told(gone, "is stopped", "are stopped") if gone else "everything is as wished"
 
 
 def _before(steps: tuple[Step, ...]) -> str:
@@ -175,11 +176,7 @@ def _before(steps: tuple[Step, ...]) -> str:
 
 
 def _serve(parts: tuple[Part, ...]) -> str:
-    return f"{parts_at(parts)} {'serves' if len(parts) == 1 else 'serve'}"
-
-
-def _is(parts: tuple[Part, ...]) -> str:
-    return "is" if len(parts) == 1 else "are"
+    return told(parts, "serves", "serve")
 
 
 # -- What people want ----------------------------------------------------------------------

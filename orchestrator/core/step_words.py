@@ -1,7 +1,7 @@
 """Each step in words: what it will do, does, did; and what taking it back will do, does, did.
 
-Six short functions over the closed vocabulary, each ended with `assert_never`, so a new step cannot be
-forgotten. They say nothing about when and by whom.
+Six short functions over the closed vocabulary, each ended with `assert_never`, so a new step cannot
+be forgotten. They say nothing about when and by whom.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from orchestrator.core.words import (
     parts_at,
     releases_of,
     span,
+    told,
     wirings_to,
 )
 
@@ -42,7 +43,7 @@ def sentence_of(step: Step) -> str:
     """What the step will do: `stage web 2 on green`."""
     match step:
         case Stage(parts):
-            return f"stage {releases_of(parts)}"
+            return f"stage {parts_at(parts)}"
         case Drain(parts):
             return f"wait until nobody is served by {parts_at(parts)}"
         case Retire(parts):
@@ -73,7 +74,7 @@ def doing(step: Step) -> str:
     """What is being done: `staging web 2 on green`."""
     match step:
         case Stage(parts):
-            return f"staging {releases_of(parts)}"
+            return f"staging {parts_at(parts)}"
         case Drain(parts):
             return f"waiting until nobody is served by {parts_at(parts)}"
         case Retire(parts):
@@ -84,7 +85,7 @@ def doing(step: Step) -> str:
             return f"starting {parts_at(parts)} ({instances_of(parts)})"
         case Prove(parts, lenient):
             if lenient:
-                return f"looking whether {parts_at(parts)} answer{_s(parts)}"
+                return f"looking whether {told(parts, 'answers', 'answer')}"
             return f"proving {parts_at(parts)}"
         case Gate(gate):
             return f"waiting for somebody to grant {gate}"
@@ -102,25 +103,26 @@ def done(step: Step, facts: tuple[Fact, ...] = ()) -> str:
     """What is true now: `web 2 is staged on green`."""
     match step:
         case Stage(parts):
-            return f"{releases_of(parts)} {_is(parts)} staged"
+            return told(parts, "is staged", "are staged")
         case Drain(parts):
             return _drained(parts, facts)
         case Retire(parts):
-            return f"{parts_at(parts)} {_is(parts)} stopped; {_it(parts)} stay{_s(parts)} on disk"
+            stopped = told(parts, "is stopped", "are stopped")
+            return f"{stopped}; {_it(parts)} stay{_s(parts)} on disk"
         case Wire(wirings):
             return f"inner addresses lead {wirings_to(wirings)}"
         case Start(parts):
-            return f"{parts_at(parts)} run{_s(parts)} ({instances_of(parts)})"
+            return f"{told(parts, 'runs', 'run')} ({instances_of(parts)})"
         case Prove(parts, lenient):
             if lenient:
-                return f"{parts_at(parts)} answer{_s(parts)}"
-            return f"{parts_at(parts)} {_is(parts)} well ({instances_of(parts)})"
+                return told(parts, "answers", "answer")
+            return f"{told(parts, 'is well', 'are well')} ({instances_of(parts)})"
         case Gate(gate):
             return f"{gate} is granted"
         case Shift(flips):
             return f"{_goes(flips, after=True)}{_took(facts)}"
         case Soak(parts):
-            return f"{parts_at(parts)} stayed well under real traffic"
+            return f"{told(parts, 'stayed well', 'stayed well')} under real traffic"
         case Tidy(releases):
             what = joined(f"{s} {r.version}" for s, r in releases)
             return f"{what} {'is' if len(releases) == 1 else 'are'} deleted; no way back needs it"
@@ -179,11 +181,11 @@ def taken_back(step: Step, facts: tuple[Fact, ...] = ()) -> str:
             if lost:
                 which = joined(f"{f.service} {f.color.value}" for f in lost)
                 return f"no standby on {which} any more: {lost[0].why}"
-            return f"{parts_at(parts)} run{_s(parts)} again"
+            return f"{told(parts, 'runs', 'run')} again"
         case Wire():
             return "inner addresses lead where they led before"
         case Start(parts):
-            return f"{parts_at(parts)} {_is(parts)} stopped"
+            return told(parts, "is stopped", "are stopped")
         case Shift(flips):
             return f"{_goes(flips, after=False)} again"
         case Drain() | Prove() | Gate() | Soak() | Tidy():

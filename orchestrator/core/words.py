@@ -1,7 +1,7 @@
 """The nouns of a sentence: releases, colors, addresses and shares, in the fewest plain words.
 
-Sentences are put together elsewhere (`narrate`). The one rule: the same things are always called the same,
-in a plan, in a record and in a picture. Many of a kind are counted, not listed.
+Sentences are put together elsewhere (`narrate`). The one rule: the same things are always called
+the same, in a plan, in a record and in a picture. Many of a kind are counted, not listed.
 """
 
 from __future__ import annotations
@@ -49,6 +49,16 @@ def parts_at(parts: tuple[Part, ...]) -> str:
     )
 
 
+def told(parts: tuple[Part, ...], one: str, many: str) -> str:
+    """`web 2 runs on green`; `web 2 and api 2 run on green`; each color with its own verb."""
+    said = []
+    for color in Color:
+        names = list(dict.fromkeys(release_of(p) for p in parts if p.color is color))
+        if names:
+            said.append(f"{joined(names)} {one if len(names) == 1 else many} on {color.value}")
+    return " and ".join(said)
+
+
 def instances_of(parts: tuple[Part, ...]) -> str:
     return counted(sum(p.count for p in parts), "instance")
 
@@ -82,10 +92,10 @@ def span(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     whole = round(seconds)
-    for unit, name, below, below_name in (
+    for unit, name, below, below_name in (  # hours are easier to count with than one day
         (86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"),
     ):  # fmt: skip
-        if whole >= unit:
+        if whole >= (2 * unit if name == "d" else unit):
             rest = whole % unit // below
             return f"{whole // unit} {name}" + (f" {rest} {below_name}" if rest else "")
     return f"{whole} s"
