@@ -324,10 +324,12 @@ def test_where_there_is_no_site_the_way_to_one_is_said(tmp_path: Path) -> None:
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 SOURCES = [EXAMPLE.read_text(), BASE]
-PIECES = st.sampled_from(
-    [*"{}[]:?%@`#|'~ü0\"\n\t\x00\u2028", "", "  ", "[[", "*a", "&a ", "- ", "---\n", "{a: b}"]
-    + ["-1", "99999999999999999999", "1.10", "60", "true", "null", "!!int ", "<<: ", "<<: *a"]
-    + ["{port}", "{a", "none", "keep", "site", "web", "on"]
+PIECES = st.one_of(
+    st.sampled_from("{}[]:?%@`#|'~ü0\"\n\t\x00\u2028"),
+    st.sampled_from(["", "  ", "[[", "*a", "&a ", "- ", "---\n", "{a: b}", "-1", "9" * 20, "1.10"]),
+    st.sampled_from(
+        ["60", "true", "null", "!!int ", "<<: ", "<<: *a", "{port}", "{a", "none", "on"]
+    ),
 )
 SCHEMA = schema()
 
