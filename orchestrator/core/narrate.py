@@ -30,7 +30,7 @@ from orchestrator.core.record import (
 )
 from orchestrator.core.step_words import doing, done, sentence_of, taken_back, taking_back, undo_of
 from orchestrator.core.steps import Part, Prove, Retire, Shift, Start, Step
-from orchestrator.core.words import counted, joined, sentence, span
+from orchestrator.core.words import counted, joined, sentence, span, told
 
 __all__ = ["narrate", "sentence_of", "undo_of", "wish_in_words"]
 
