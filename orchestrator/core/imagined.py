@@ -61,7 +61,8 @@ class Imagined:
 
     def with_cell(self, service: str, color: Color, cell: Cell) -> Imagined:
         key = (service, color)
-        return replace(self, cells=tuple((k, cell if k == key else c) for k, c in self.cells))
+        cells = tuple((k, cell if k == key else c) for k, c in self.cells)
+        return Imagined(cells, self.shares, self.pins)
 
     def with_traffic(self, shares: dict[str, Share], pins: dict[Pin, Color | None]) -> Imagined:
         return replace(
@@ -186,7 +187,9 @@ def undoing(step: Step, world: Imagined) -> Iterator[Imagined]:
                 world = world if p.before.running else _stop(world, p)
                 yield world
                 cell = world.cell(p.service, p.color)
-                world = world.with_cell(p.service, p.color, replace(cell, current=p.before.current))
+                world = world.with_cell(
+                    p.service, p.color, Cell(cell.staged, p.before.current, cell.running)
+                )
                 yield world
         case Wire(wirings):
             yield world.with_traffic({}, {w.pin: w.before for w in wirings})
@@ -219,20 +222,20 @@ def _staged(world: Imagined, service: str, staged: frozenset[Release]) -> Imagin
 def _stop(world: Imagined, part: Part) -> Imagined:
     cell = world.cell(part.service, part.color)
     left = tuple(None if run and run[0] == part.release else run for run in cell.running)
-    return world.with_cell(part.service, part.color, replace(cell, running=left))
+    return world.with_cell(part.service, part.color, Cell(cell.staged, cell.current, left))
 
 
 def _start(world: Imagined, part: Part, *, point: bool = True) -> Iterator[Imagined]:
     cell = world.cell(part.service, part.color)
     if point:
-        cell = replace(cell, current=part.release)
+        cell = Cell(cell.staged, part.release, cell.running)
         world = world.with_cell(part.service, part.color, cell)
         yield world
     missing = part.count - cell.count(part.release)
     for index, run in enumerate(cell.running):
         if run is None and missing > 0:
             running = (*cell.running[:index], (part.release, FRESH), *cell.running[index + 1 :])
-            cell = replace(cell, running=running)
+            cell = Cell(cell.staged, cell.current, running)
             world = world.with_cell(part.service, part.color, cell)
             missing -= 1
             yield world
@@ -244,7 +247,7 @@ def restarted(world: Imagined, service: str, color: Color) -> Imagined:
     for index, run in enumerate(cell.running):
         if run is not None:
             running = (*cell.running[:index], (run[0], FRESH), *cell.running[index + 1 :])
-            return world.with_cell(service, color, replace(cell, running=running))
+            return world.with_cell(service, color, Cell(cell.staged, cell.current, running))
     return world
 
 
@@ -255,5 +258,5 @@ def found_well(world: Imagined, parts: tuple[Part, ...]) -> Imagined:
         running = tuple(
             (run[0], PROVEN) if run and run[0] == p.release else run for run in cell.running
         )
-        world = world.with_cell(p.service, p.color, replace(cell, running=running))
+        world = world.with_cell(p.service, p.color, Cell(cell.staged, cell.current, running))
     return world
