@@ -29,7 +29,7 @@ BACK = "roll" + "back"
 PLACES = "|".join(("wo" + "rk", "ro" + "ot", r"home/\w+", r"Users/\w+"))
 
 FORBIDDEN = {
-    "time is not rolled back: the word is `backout`": (r"(?i)roll[-_ ]?b" + "ack"),
+    "time is not rolled back: the word is `backout`": (r"(?i)roll[-_]?b" + "ack"),
     "what is unfinished is an issue, not a comment": r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b",
     "packages come from wherever pip is told to get them": rf"(?i)\b({HOSTS})\b",
     "no path of one machine": rf"(?<![\w.~$}}])/({PLACES})(/|\b)",
