@@ -1,6 +1,6 @@
 # What there is to do here. Each target sets .venv up first; nothing else on the machine is touched.
 
-.PHONY: demo test test-fast test-long lint bench clean help
+.PHONY: demo demo-clean test test-fast test-long lint bench clean help
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -10,6 +10,7 @@ export BG_SEED := $(SEED)
 
 help:
 	@echo "make demo       the whole story on a small shop, in half a minute"
+	@echo "make demo-clean stops that shop, and deletes what it left"
 	@echo "make test       everything .ci/run asks: style, types, imports, fast tests, sampled simulation and kill test"
 	@echo "make test-fast  the fast tests alone"
 	@echo "make test-long  all of the simulation and every kill; takes long"
@@ -19,6 +20,10 @@ help:
 demo:
 	@tools/set-up run
 	@$(BIN)/python examples/shop/demo.py
+
+demo-clean:
+	@tools/set-up run
+	@$(BIN)/python examples/shop/demo.py --clean
 
 lint:
 	@tools/set-up dev
@@ -44,5 +49,6 @@ bench:
 	$(BIN)/python -m bench
 
 clean:
+	@[ ! -x $(BIN)/bgctl ] || $(BIN)/python examples/shop/demo.py --clean
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis examples/shop/releases
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
