@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config.mistakes import BYTES_MAX, Mistakes, Spot, Where, dotted
+from orchestrator.config.mistakes import Mistakes, Spot, Where, dotted
 
 if TYPE_CHECKING:
     from yaml import ScalarNode
@@ -48,11 +48,6 @@ def read(raw: bytes, mistakes: Mistakes) -> dict[str, Any]:
 
 
 def _decoded(raw: bytes, mistakes: Mistakes) -> str:
-    if len(raw) > BYTES_MAX:
-        mistakes.at(
-            (0, 0), f"the file has {len(raw)} bytes", f"a site file has at most {BYTES_MAX}"
-        )
-        mistakes.end()
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -171,7 +166,7 @@ class _Reader:
         data: dict[str, Any] = {}
         for key, value, inherited in self.pairs(node, where, depth=0):
             if not (inherited and key.value in data):
-                self.entry(key, value, where, data)
+                self.entry(key, value, where=where, data=data)
         return data
 
     def pairs(self, node: Any, where: Where, *, depth: int) -> Iterator[tuple[Any, Any, bool]]:
@@ -184,26 +179,29 @@ class _Reader:
                 self.visits += 1
                 if source.id != "mapping" or depth > DEPTH_MAX or self.visits > NODES_MAX:
                     self.mistakes.at(
-                        _spot(key), "`<<` takes over the keys of a mapping", "`<<: *base`", where
+                        _spot(key),
+                        "`<<` takes over the keys of a mapping",
+                        "`<<: *base`",
+                        where=where,
                     )
                     self.mistakes.end()
                 yield from self.pairs(source, where, depth=depth + 1)
 
-    def entry(self, key: Any, value: Any, where: Where, data: dict[str, Any]) -> None:
+    def entry(self, key: Any, value: Any, *, where: Where, data: dict[str, Any]) -> None:
         self.visits += 1
         if key.id != "scalar":
             self.mistakes.at(
                 _spot(key),
                 f"a key under {dotted(where)} that is not a text",
                 "a text that begins with `{` or `[` needs quotes",
-                where,
+                where=where,
             )
             return
         name, here = key.value, (*where, key.value)
         if name in data:
             first = self.mistakes.spots[here][0]
             what = f"{dotted(here)} is written twice, first on line {first}"
-            self.mistakes.at(_spot(key), what, "keep one of them", here)
+            self.mistakes.at(_spot(key), what, "keep one of them", where=here)
             return
         self.mistakes.spots[here] = _spot(key)
         data[name] = self.value(value, here)
@@ -211,7 +209,10 @@ class _Reader:
     def untagged(self, node: Any, kind: str, where: Where) -> None:
         if node.tag not in (f"tag:yaml.org,2002:{kind}", "!"):
             self.mistakes.at(
-                _spot(node), f"the tag `{node.tag}`", "a site file has no tags; remove it", where
+                _spot(node),
+                f"the tag `{node.tag}`",
+                "a site file has no tags; remove it",
+                where=where,
             )
 
 

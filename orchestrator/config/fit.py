@@ -106,7 +106,10 @@ def _note_missing(where: Where, meant: set[Where], mistakes: Mistakes) -> None:
         key = str(where[-1])
         place = f" under {dotted(where[:-1])}" if where[:-1] else ""
         mistakes.at(
-            mistakes.spot(where[:-1]), f"`{key}` is missing{place}", _ADVICE.get(key, ""), where
+            mistakes.spot(where[:-1]),
+            f"`{key}` is missing{place}",
+            _ADVICE.get(key, ""),
+            where=where,
         )
 
 

@@ -2,20 +2,23 @@
 
 The one rule: what is not understood is refused, all of it in one go, with line and what to write
 instead. The second time the same file is read from a cache, so that a quick command need not pay
-for YAML and validation. Looks at nothing but the file: whether artifacts, programs and secrets are
-there is not asked here.
+for YAML and validation; what only a first reading needs is imported late. Looks at nothing but the
+file: whether artifacts, programs and secrets are there is not asked here.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.config.mistakes import BYTES_MAX, BadSite, Mistake, Mistakes
 from orchestrator.core.model import Site
 
+if TYPE_CHECKING:
+    from orchestrator.config.mistakes import BadSite
+
 NAMES = ("bg.yaml", "bg.yml")
+BYTES_MAX = 256 * 1024
 
 
 def load(path: Path) -> Site:
@@ -45,14 +48,17 @@ def find(start: Path) -> Path:
             if (folder / name).is_file():
                 return folder / name
     what = f"there is no {NAMES[0]} here, nor in a folder above"
-    raise BadSite((Mistake(str(start), 0, 0, what, "`bgctl init` writes a first one"),))
+    raise _unusable(str(start), what, "`bgctl init` writes a first one")
 
 
 def parse(raw: bytes, *, file: str, folder: str, state_home: str) -> Site:
     """The bytes of a site file as a `Site`; `file` is its name in messages. Raises `BadSite`."""
     from orchestrator.config import build, document, fit, rules
+    from orchestrator.config.mistakes import Mistakes
 
     mistakes = Mistakes(file)
+    if len(raw) > BYTES_MAX:
+        raise _unusable(file, "the file is too large", f"it has at most {BYTES_MAX} bytes")
     data = document.read(raw, mistakes)
     names = rules.Names(_names(data.get("services")), _names(data.get("switches")))
     keys = fit.fitted(data, mistakes)
@@ -77,7 +83,14 @@ def _read(path: Path) -> bytes:
         what, advice = "this is a folder", "name the file in it"
     except (OSError, ValueError) as error:
         what, advice = f"cannot be read: {getattr(error, 'strerror', None) or error}", ""
-    raise BadSite((Mistake(_shown(path), 0, 0, what, advice),))
+    raise _unusable(_shown(path), what, advice)
+
+
+def _unusable(file: str, what: str, instead: str) -> BadSite:
+    """The file as a whole, in one mistake."""
+    from orchestrator.config.mistakes import BadSite, Mistake
+
+    return BadSite((Mistake(file, 0, 0, what, instead),))
 
 
 def _shown(path: Path) -> str:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-BYTES_MAX = 256 * 1024  # of a site file
-
 Where = tuple[str | int, ...]  # ("services", "web", "probes", 0): keys and positions from the top
 Spot = tuple[int, int]  # line and column, both from 1; line 0: the file as a whole
 
@@ -46,13 +44,13 @@ class Mistakes:
     spots: dict[Where, Spot] = field(default_factory=dict)
     found: list[tuple[Where, Mistake]] = field(default_factory=list)
 
-    def at(self, spot: Spot, what: str, instead: str = "", where: Where = ()) -> None:
+    def at(self, spot: Spot, what: str, instead: str = "", *, where: Where = ()) -> None:
         mistake = Mistake(self.file, spot[0], spot[1], what, instead)
         if all(mistake != known for _, known in self.found):
             self.found.append((where, mistake))
 
     def add(self, where: Where, what: str, instead: str = "") -> None:
-        self.at(self.spot(where), what, instead, where)
+        self.at(self.spot(where), what, instead, where=where)
 
     def spot(self, where: Where) -> Spot:
         """Line and column of the key or item, or of what should have held it."""

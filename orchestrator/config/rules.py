@@ -35,8 +35,8 @@ def judge(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
         where: Where = ("services", name)
         if name in RESERVED:
             mistakes.add(where, f"`{name}` is a name bg uses itself", "choose another")
-        judge_uses(where, service, names, mistakes)
-        service_rules.judge(where, service, names.services, mistakes)
+        judge_uses(where, service, names=names, mistakes=mistakes)
+        service_rules.judge(where, service, services=names.services, mistakes=mistakes)
 
 
 # -- Ports ---------------------------------------------------------------------------------
@@ -94,7 +94,8 @@ def judge_routes(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
         if behind is None or mistakes.about(where):
             continue
         if behind.switch not in names.switches:
-            _unknown((*where, "switch"), "switch", behind.switch, names.switches, mistakes)
+            said = _unknown((*where, "switch"), f"switch `{behind.switch}`", names.switches)
+            mistakes.add((*where, "switch"), *said)
         route = (behind.switch, behind.host or "", behind.path)
         if route in taken:
             what = f"{dotted(where)} takes the requests of services.{taken[route]}"
@@ -106,29 +107,21 @@ def judge_routes(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
         taken.setdefault(route, name)
 
 
-def judge_uses(where: Where, service: ServiceKeys, names: Names, mistakes: Mistakes) -> None:
+def judge_uses(where: Where, service: ServiceKeys, *, names: Names, mistakes: Mistakes) -> None:
     for callee in service.uses:
         here = (*where, "uses", callee)
         if callee == where[-1]:
             mistakes.add(here, f"services.{callee} uses itself", "remove it")
         elif callee not in names.services:
-            _unknown(here, "service", callee, names.services, mistakes)
+            mistakes.add(here, *_unknown(here, f"service `{callee}`", names.services))
 
 
-def _unknown(
-    where: Where, kind: str, name: str, known: tuple[str, ...], mistakes: Mistakes
-) -> None:
-    close = nearest(name, known)
-    advice = (
-        f"did you mean `{close}`?"
-        if close
-        else f"there is {choice(known)}"
-        if known
-        else f"write a {kind}"
-    )
-    mistakes.add(
-        where, f"{dotted(where)} names the {kind} `{name}`, which this file does not have", advice
-    )
+def _unknown(where: Where, thing: str, known: tuple[str, ...]) -> tuple[str, str]:
+    """What is wrong with naming this thing there, and what to write instead."""
+    close = nearest(thing.split("`")[1], known)
+    there = f"there is {choice(known)}" if known else "remove it"
+    advice = f"did you mean `{close}`?" if close else there
+    return f"{dotted(where)} names the {thing}, which this file does not have", advice
 
 
 # -- The rollout ---------------------------------------------------------------------------

@@ -23,13 +23,13 @@ _SECRET_ADVICE = "write `{file: …}`, `{env: …}` or `{command: […]}`"
 
 
 def judge(
-    where: Where, service: ServiceKeys, services: tuple[str, ...], mistakes: Mistakes
+    where: Where, service: ServiceKeys, *, services: tuple[str, ...], mistakes: Mistakes
 ) -> None:
     """Notes what does not fit; `services` are the names of all in the file."""
     judge_paths(where, service, mistakes)
     judge_probes(where, service, mistakes)
     judge_secrets(where, service, mistakes)
-    judge_templates(where, service, services, mistakes)
+    judge_templates(where, service, services=services, mistakes=mistakes)
 
 
 def judge_paths(where: Where, service: ServiceKeys, mistakes: Mistakes) -> None:
@@ -141,7 +141,7 @@ def judge_secrets(where: Where, service: ServiceKeys, mistakes: Mistakes) -> Non
 
 
 def judge_templates(
-    where: Where, service: ServiceKeys, services: tuple[str, ...], mistakes: Mistakes
+    where: Where, service: ServiceKeys, *, services: tuple[str, ...], mistakes: Mistakes
 ) -> None:
     for here, text in _templated(where, service):
         for word in template_words(text):
@@ -151,10 +151,10 @@ def judge_templates(
                     said = f"`{{{word}}}` in {dotted(here)}, and {where[-1]} does not use {callee}"
                     mistakes.add(here, said, f"write `uses: {{{callee}: same}}`")
             elif word not in INSTANCE_WORDS:
-                _unknown_word(here, word, service, mistakes)
+                mistakes.add(here, *_unknown_word(here, word, service))
 
 
-def _unknown_word(where: Where, word: str, service: ServiceKeys, mistakes: Mistakes) -> None:
+def _unknown_word(where: Where, word: str, service: ServiceKeys) -> tuple[str, str]:
     known = [
         *INSTANCE_WORDS,
         *(f"{callee}.url" for callee in service.uses if where[2] in ("run", "env")),
@@ -165,7 +165,7 @@ def _unknown_word(where: Where, word: str, service: ServiceKeys, mistakes: Mista
         if close
         else f"known are {choice(f'{{{w}}}' for w in known)}"
     )
-    mistakes.add(where, f"unknown word `{{{word}}}` in {dotted(where)}", advice)
+    return f"unknown word `{{{word}}}` in {dotted(where)}", advice
 
 
 def _templated(where: Where, service: ServiceKeys) -> Iterator[tuple[Where, str]]:
