@@ -34,7 +34,8 @@ def test_the_second_command_is_green(clone: Path) -> None:
 
 
 def make(clone: Path, target: str) -> subprocess.CompletedProcess[str]:
-    plain = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "BG_SITE")}
+    known = ("VIRTUAL_ENV", "PYTHONPATH", "BG_SITE", "MAKEFLAGS")
+    plain = {name: value for name, value in os.environ.items() if name not in known}
     return subprocess.run(
         ["make", "--no-print-directory", target], check=False, cwd=clone,
         env={**plain, "CI": "true"}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
