@@ -8,8 +8,10 @@ whoever has a program of their own changes `run`.
 from __future__ import annotations
 
 import json
+import os
 import re
 import socket
+import sys
 from pathlib import Path
 
 from orchestrator.config.words import NAME
@@ -29,7 +31,9 @@ services:
     artifact: releases/{{version}}      # `bgctl deploy web=1.0` takes the folder releases/1.0
     # Your program, as a list. This one shows the pages of the release's folder.
     run: [python3, -m, http.server, "{{port}}", --bind, 127.0.0.1]
-    env: {{LOG_LEVEL: info}}     # a secret: DB_PASSWORD: {{file: secrets/db}}
+    env:                              # its whole environment, nothing is inherited
+      PATH: {path}
+      # DB_PASSWORD: {{file: secrets/db}}   a secret is named, not written down
     instances:
       count: 2                        # of each color
       ports: {{blue: {blue}, green: {green}}}   # the first port of each color
@@ -61,6 +65,7 @@ def first_site(folder: Path) -> str:
         listen=listen,
         blue=listen + 30,
         green=listen + 40,
+        path=_search_path(),
     )
 
 
@@ -81,6 +86,14 @@ def _name_of(folder: Path) -> str:
     """The folder's name as far as it is one for a site."""
     name = re.sub(r"[^a-z0-9]+", "-", folder.absolute().name.lower()).strip("-")[:31].strip("-")
     return name if re.fullmatch(NAME, name) else "site"
+
+
+def _search_path() -> str:
+    """Where programs are found: the usual folders, and that of a python3 they do not have."""
+    usual = ["/usr/local/bin", "/usr/bin", "/bin"]
+    if any(os.access(f"{folder}/python3", os.X_OK) for folder in usual):
+        return ":".join(usual)
+    return ":".join([os.path.dirname(sys.executable), *usual])
 
 
 def _free_ports() -> int:

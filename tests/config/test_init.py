@@ -6,7 +6,6 @@ import json
 import re
 import socket
 import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
@@ -68,10 +67,11 @@ def test_the_first_release_runs_as_the_first_site_says(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    run = site_in(tmp_path).services[0].recipe.run
-    argv = [sys.executable, "-u", *(word.replace("{port}", str(port)) for word in run[1:])]
+    recipe = site_in(tmp_path).services[0].recipe
+    env = {name: str(value) for name, value in recipe.env} | {"PYTHONUNBUFFERED": "1"}
+    argv = [word.replace("{port}", str(port)) for word in recipe.run]
     program = subprocess.Popen(
-        argv, cwd=page.parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        argv, cwd=page.parent, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
         assert program.stdout
