@@ -249,7 +249,7 @@ class Site:
         return tuple((s, use) for s in self.services for use in s.uses if use.callee == callee)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Pin:
     """The inner address at which one color of a caller reaches a service it uses."""
 

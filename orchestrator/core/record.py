@@ -20,6 +20,7 @@ from orchestrator.core.model import Color, Policy, Release, Share, Site
 from orchestrator.core.steps import Step
 
 VERSION = 1
+FLOAT_MAX = 1.7976931348623157e308  # beyond it, and what is no number at all, is refused
 
 
 class Unknown(ValueError):
@@ -254,19 +255,20 @@ class Entry:
 
 def to_json(record: Record) -> str:
     """One line of JSON, keys in the order of the fields; the same record gives the same bytes."""
-    return json.dumps({"v": VERSION, **plain(record)}, ensure_ascii=False, separators=(",", ":"))
+    data = {"v": VERSION, **plain(record)}
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def from_json(text: str) -> Record:
     """The record of a line. Raises `Unknown` for anything this version does not know."""
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unknown(f"a record that is not JSON: {error}") from error
     if not isinstance(data, dict):
         raise Unknown("a record that is not an object")
     version = data.pop("v", None)
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise Unknown(f"a record of version {version}; this version of bg knows {VERSION}")
     return cast(Record, read(Record, data))
 
@@ -297,7 +299,7 @@ def read(kind: Any, data: Any) -> Any:
             raise Unknown(f"{data!r} is no {kind.__name__}") from error
     if is_dataclass(kind):
         return _read_dataclass(cast(type, kind), data)
-    if kind is float and type(data) in (int, float):
+    if kind is float and type(data) in (int, float) and abs(data) <= FLOAT_MAX:
         return float(data)
     if kind in (int, str, bool) and type(data) is kind:
         return data
