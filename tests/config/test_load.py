@@ -97,6 +97,30 @@ rollout: {hold: 2s, soak: {for: 10m, within: 1m}}
     assert len(lines) == len(mistakes_of(bad)) >= 19
 
 
+def test_what_follows_from_a_mistake_is_no_second_one() -> None:
+    """Ports that are not known collide with nobody, and a route that is not known takes nothing."""
+    ports = "    instances: {count: 2, ports: {blue: 8110, green: 8120}}\n"
+    text = BASE.replace(ports, "    instances: {count: 2}\n").replace(
+        "8130, green: 8140", "1, green: 3"
+    )
+    text = text.replace("    behind: {switch: edge, path: /api}", "    behind: edge")
+    assert mistakes_of(text) == [
+        (
+            "bg.yaml:7: `ports` is missing under services.api.instances; "
+            "write the first port of each color: `ports: {blue: 8110, green: 8120}`"
+        ),
+        "bg.yaml:9: services.api.behind should be keys with values, not 'edge'",
+    ]
+
+
+def test_looks_that_just_fit_before_the_deadline_are_enough() -> None:
+    def probing(within: str) -> str:
+        return BASE.replace("{every: 1s, within: 30s}", f"{{every: 1s, well: 3, within: {within}}}")
+
+    assert parsed(probing("2.1s")).services[1].probing.within_s == 2.1
+    assert "do not fit" in mistakes_of(probing("2s"))[0]
+
+
 def test_no_secret_is_ever_repeated_in_a_message() -> None:
     """S90, for the part of the site file."""
     planted = BASE.replace(
