@@ -24,6 +24,9 @@ async def patiently(clock: Clock, attempt: Callable[[], Awaitable[T]]) -> T:
     from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
     from tenacity.wait import wait_exponential
 
+    async def once() -> T:  # tenacity awaits only what is declared async, and a lambda is not
+        return await attempt()
+
     retrying = AsyncRetrying(
         stop=stop_after_attempt(TRIES),
         wait=wait_exponential(multiplier=FIRST_PAUSE_S, max=LONGEST_PAUSE_S),
@@ -31,4 +34,4 @@ async def patiently(clock: Clock, attempt: Callable[[], Awaitable[T]]) -> T:
         sleep=clock.sleep,
         reraise=True,
     )
-    return await retrying(attempt)
+    return await retrying(once)
