@@ -1,0 +1,1 @@
+"""Probes over the network and on this machine: HTTP, TCP, and programs."""
