@@ -24,6 +24,7 @@ from orchestrator.core.steps import (
     Step,
     Tidy,
     Wire,
+    Wiring,
 )
 
 
@@ -93,6 +94,10 @@ class Sighting:
                 return seen
         return InstallationSeen(service, color)
 
+    def saw(self, service: str, color: Color) -> bool:
+        """Whether this color answered at all. One that did not is not an empty one."""
+        return any((i.service, i.color) == (service, color) for i in self.installations)
+
     def share(self, service: str) -> Share:
         return next((share for name, share in self.switch.shares if name == service), Share())
 
@@ -109,23 +114,25 @@ class Sighting:
 
 
 def holds(step: Step, sighting: Sighting) -> bool:
-    """Whether the step is true in what was seen. Looks are never true beforehand."""
+    """Whether the step is true in what was seen. Looks are never true beforehand, and nothing is
+    true of what did not answer.
+    """
     match step:
         case Stage(parts):
             return all(p.release in sighting.at(p.service, p.color).staged for p in parts)
         case Retire(parts):
-            return not any(sighting.at(p.service, p.color).anything_left(p.release) for p in parts)
+            return all(_retired(p, sighting) for p in parts)
         case Wire(wirings):
-            return all(sighting.pin(w.pin) is w.after for w in wirings)
+            return sighting.switch.up and all(sighting.pin(w.pin) is w.after for w in wirings)
         case Start(parts):
             return all(_runs(p, sighting) for p in parts)
         case Shift(flips, wirings):
-            return all(sighting.share(f.service) == f.after for f in flips) and all(
-                sighting.pin(w.pin) is w.after for w in wirings
-            )
+            moved = all(sighting.share(f.service) == f.after for f in flips)
+            wired = all(sighting.pin(w.pin) is w.after for w in wirings)
+            return sighting.switch.up and moved and wired
         case Tidy(releases):
-            return not any(
-                release in sighting.at(service, color).staged
+            return all(
+                sighting.saw(service, color) and release not in sighting.at(service, color).staged
                 for service, release in releases
                 for color in Color
             )
@@ -136,26 +143,25 @@ def holds(step: Step, sighting: Sighting) -> bool:
 
 
 def undone(step: Step, sighting: Sighting) -> bool:
-    """Whether nothing of the step is left, and what was there at the opening is there again."""
+    """Whether nothing of the step is left, and what was there at the opening is there again; as
+    far as it answered.
+    """
     match step:
         case Stage(parts):
-            return all(
-                p.before.staged or p.release not in sighting.at(p.service, p.color).staged
-                for p in parts
-            )
+            return all(p.before.staged or _gone(p, sighting) for p in parts)
         case Retire(parts):
             return all(
                 sighting.at(p.service, p.color).running(p.release) >= p.before.running
                 for p in parts
             )
         case Wire(wirings):
-            return all(w.before is None or sighting.pin(w.pin) is w.before for w in wirings)
+            return sighting.switch.up and all(_as_wired_before(w, sighting) for w in wirings)
         case Start(parts):
             return all(_stopped(p, sighting) for p in parts)
         case Shift(flips, wirings):
-            return all(sighting.share(f.service) == f.before for f in flips) and all(
-                w.before is None or sighting.pin(w.pin) is w.before for w in wirings
-            )
+            back = all(sighting.share(f.service) == f.before for f in flips)
+            wired = all(_as_wired_before(w, sighting) for w in wirings)
+            return sighting.switch.up and back and wired
         case Drain() | Prove() | Gate() | Soak() | Tidy():
             return True
         case _:
@@ -169,6 +175,20 @@ def _runs(part: Part, sighting: Sighting) -> bool:
 
 def _stopped(part: Part, sighting: Sighting) -> bool:
     seen = sighting.at(part.service, part.color)
-    if seen.current != part.before.current:
+    if not sighting.saw(part.service, part.color) or seen.current != part.before.current:
         return False
-    return part.before.running > 0 or not seen.anything_left(part.release)
+    return part.before.running > 0 or _retired(part, sighting)
+
+
+def _gone(part: Part, sighting: Sighting) -> bool:
+    seen = sighting.at(part.service, part.color)
+    return sighting.saw(part.service, part.color) and part.release not in seen.staged
+
+
+def _retired(part: Part, sighting: Sighting) -> bool:
+    seen = sighting.at(part.service, part.color)
+    return sighting.saw(part.service, part.color) and not seen.anything_left(part.release)
+
+
+def _as_wired_before(wiring: Wiring, sighting: Sighting) -> bool:
+    return wiring.before is None or sighting.pin(wiring.pin) is wiring.before
