@@ -1,0 +1,100 @@
+"""What a verb has to say when it is done, and how it is said: text and the talk, or one JSON
+object.
+
+stdout is the answer, stderr the talk. The last line on stdout says who serves and the way back,
+whatever happened before. The one rule: the same answer goes to people and to programs; nothing is
+worked out here that one of them would not get.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.core.record import Entry, plain
+from orchestrator.doors.cli import render
+from orchestrator.doors.cli.exits import Exit
+from orchestrator.doors.cli.paper import Ink, Paper
+from orchestrator.doors.cli.picture import Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    exit: Exit
+    outcome: str  # a word for programs: "rolled-out", "at-the-gate" …
+    text: str = ""  # for people, on stdout
+    problem: str = ""  # what went wrong, for people: on stderr
+    advice: tuple[str, ...] = ()  # what to do about it, or next, a line each
+    rollout: int | None = None
+    records: tuple[Entry, ...] = ()  # written since the command began
+    more: dict[str, Any] = field(default_factory=dict)  # the verb's own keys in JSON
+    whole: bool = False  # `text` says already who serves, or nothing does
+
+
+class Done(Exception):
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.outcome)
+        self.answer = answer
+
+
+def refused(problem: str, *advice: str, code: Exit = Exit.BAD_INPUT, outcome: str = "") -> Done:
+    """The end of a verb that touched nothing."""
+    word = outcome or code.name.lower().replace("_", "-")
+    return Done(Answer(code, word, problem=problem, advice=advice))
+
+
+def tell(answer: Answer, picture: Picture | None, *, as_json: bool, color: bool) -> None:
+    """Write the answer. `picture`: as it is now; None where nothing could be known."""
+    if as_json:
+        import json
+
+        print(json.dumps(data(answer, picture), ensure_ascii=False))
+        return
+    out, talk = _paper(sys.stdout, color), _paper(sys.stderr, color)
+    last = "" if picture is None else _serving(picture)
+    if answer.text:
+        print(answer.text)
+    if answer.problem:
+        sys.stdout.flush()
+        problem = render.trouble(answer.problem, next=answer.advice, paper=talk)
+        print(problem, file=sys.stderr, flush=True)
+    elif answer.advice:
+        print("\n".join(f"  {line}" for line in answer.advice))
+    if last and not answer.whole:
+        print(out.ink(Ink.STRONG, last))
+
+
+def data(answer: Answer, picture: Picture | None) -> dict[str, Any]:
+    """The answer as one JSON object; see docs/exit-codes.md."""
+    common: dict[str, Any] = {
+        "outcome": answer.outcome,
+        "exit": answer.exit.value,
+        "problem": answer.problem,
+        "serving": [],
+        "rollout": answer.rollout,
+        "next_steps": list(answer.advice),
+    }
+    if picture is not None:
+        known = render.result_data(
+            picture, outcome=answer.outcome, exit_code=answer.exit.value, problem=answer.problem
+        )
+        common |= known | ({} if answer.rollout is None else {"rollout": answer.rollout})
+    common["records"] = [entry_data(entry) for entry in answer.records]
+    return common | answer.more
+
+
+def entry_data(entry: Entry) -> dict[str, Any]:
+    record = plain(entry.record)
+    return {"number": entry.number, "at": entry.at_s, "epoch": entry.epoch, "record": record}
+
+
+def _serving(picture: Picture) -> str:
+    return render.serving_line(picture.chronicle, picture.sighting, picture.now)
+
+
+def _paper(stream: Any, color: bool) -> Paper:
+    from dataclasses import replace
+
+    paper = render.paper_for(stream)
+    return paper if color else replace(paper, color=False)

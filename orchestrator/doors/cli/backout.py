@@ -1,0 +1,154 @@
+"""`backout`: go back, from anywhere.
+
+While a rollout is open, the same plan is undone from wherever it stands; after it closed, a new one
+brings the older releases back. Neither depends on the color that is left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestrator.core.chronicle import Backout, Nothing
+    from orchestrator.core.record import Wish
+    from orchestrator.core.rollout import Rollout
+    from orchestrator.doors.cli.answer import Answer, Done
+    from orchestrator.doors.cli.visit import Visit
+
+
+def backout(
+    ctx: typer.Context,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RELEASE", help="Further back: any staged release, web=1 or 1."),
+    ] = None,
+    why: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded.")] = "",
+) -> None:
+    """Go back to what served before, from wherever things stand.
+
+    An open rollout is taken back; after it closed, what the last one brought is undone. The data
+    gathered since stays.
+    """
+    from orchestrator.doors.cli.visit import run
+
+    async def work(visit: Visit) -> Answer:
+        rollout = visit.chronicle.open
+        if rollout is not None and to:
+            from orchestrator.doors.cli.opened import stays
+
+            raise await stays(visit, rollout)
+        if rollout is not None:
+            return await _turn(visit, rollout, why)
+        return await _undo_closed(visit, to or [])
+
+    run(ctx, work)
+
+
+# -- An open rollout -----------------------------------------------------------------------
+
+
+async def _turn(visit: Visit, rollout: Rollout, why: str) -> Answer:
+    from orchestrator.core.record import Asked, Kind, Outcome, What
+    from orchestrator.doors.cli import drive
+    from orchestrator.doors.cli.answer import refused
+    from orchestrator.doors.cli.endings import ended
+    from orchestrator.doors.cli.exits import Exit
+
+    request, wanted = Asked(rollout.id, What.BACK, visit.by, why), Outcome.BACKED_OUT
+    if rollout.wish.kind is Kind.BACKOUT and not rollout.backing_out:
+        visit.say(f"Rollout {rollout.id} is a backout; going on with it.")
+        request, wanted = replace(request, what=What.RETRY), Outcome.ROLLED_OUT
+    elif rollout.backing_out:
+        visit.say(f"Rollout {rollout.id} is going back already; going on with that.")
+        request = replace(request, what=What.RETRY)
+    asked = None
+    if request.what is What.BACK or rollout.stuck:
+        asked = await drive.ask(visit, request)
+    if visit.chronicle.open is None:  # it closed in this very moment
+        return await _undo_closed(visit, [])
+    standing = await drive.carry_on(visit, doing=f"backing out of rollout {rollout.id}")
+    if asked and (reason := await drive.answer_to(visit, asked)):
+        raise refused(f"It does not go back: {reason}.", "bgctl status", code=Exit.FORBIDDEN)
+    return await ended(visit, standing, rollout.id, wanted=wanted)
+
+
+# -- After it closed -----------------------------------------------------------------------
+
+
+async def _undo_closed(visit: Visit, to: list[str]) -> Answer:
+    from orchestrator.doors.cli import drive
+    from orchestrator.doors.cli.opened import answer_for
+    from orchestrator.doors.cli.wishes import spoken
+
+    wish = await _further(visit, to) if to else _one_back(visit)
+    opened = await drive.open_and_drive(
+        visit, wish, policy=visit.file.policy, doing=f"backing out to {spoken(wish)}"
+    )
+    return await answer_for(visit, opened)
+
+
+def _one_back(visit: Visit) -> Wish:
+    from orchestrator.core.chronicle import Nothing, backout_of
+    from orchestrator.core.record import Kind, Wanted, Wish
+
+    found = backout_of(visit.chronicle)
+    if isinstance(found, Nothing):
+        raise _nothing(found)
+    visit.say(_undoes(found))
+    wanted = tuple(Wanted(service, release) for service, release in found.wanted)
+    return Wish(wanted, Kind.BACKOUT, undoes=found.undoes.id)
+
+
+async def _further(visit: Visit, to: list[str]) -> Wish:
+    from orchestrator.core.chronicle import Nothing, backout_of
+    from orchestrator.core.record import Kind, Wish
+    from orchestrator.doors.cli.wishes import staged_wish
+    from orchestrator.engine.world import survey
+
+    sighting = await survey(visit.world, None)
+    wanted = staged_wish(to, visit.file, sighting, visit.chronicle)
+    found = backout_of(visit.chronicle)
+    undoes = None if isinstance(found, Nothing) else found.undoes.id
+    return Wish(wanted, Kind.BACKOUT, undoes=undoes)
+
+
+def _undoes(found: Backout) -> str:
+    from datetime import UTC, datetime
+
+    past = found.undoes
+    back = ", ".join(f"{service} goes back to {r.version}" for service, r in found.wanted)
+    when = f"{datetime.fromtimestamp(past.closed_s, UTC).astimezone():%Y-%m-%d %H:%M}"
+    return f"This undoes rollout {past.id} of {when}, by {past.by}: {back}."
+
+
+def _nothing(found: Nothing) -> Done:
+    from orchestrator.core.chronicle import Nothing
+    from orchestrator.doors.cli.answer import Answer, Done, refused
+    from orchestrator.doors.cli.exits import Exit
+
+    match found:
+        case Nothing.ALREADY_BACK:
+            text = "Nothing to back out: the last rollout went back already."
+            return Done(Answer(Exit.DONE, "already-back", text=text))
+        case Nothing.BACKED_OUT_BEFORE:
+            return refused(
+                "Nothing to back out: the last rollout was backed out before.",
+                "bgctl backout --to RELEASE   goes further back",
+                "bgctl releases               what lies staged",
+                outcome="nothing-to-back-out",
+            )
+        case Nothing.FIRST:
+            return refused(
+                "Nothing served before it, so there is nothing to go back to.",
+                "bgctl deploy WISH   brings something else up",
+                code=Exit.FORBIDDEN,
+                outcome="first",
+            )
+        case Nothing.NONE:
+            return refused(
+                "Nothing to back out: no rollout has changed anything yet.",
+                outcome="nothing-to-back-out",
+            )

@@ -1,0 +1,128 @@
+"""Where a drive ended, as an answer: the exit code, the word, and a sentence for people.
+
+The one rule: the code says how the wish of *this* command fared. Going back is a success for
+`backout` and a failure for `deploy`.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from orchestrator.core.chronicle import Past
+from orchestrator.core.decide import For, Wait, why_gave_up
+from orchestrator.core.record import Outcome
+from orchestrator.core.rollout import Rollout
+from orchestrator.doors.cli.answer import Answer
+from orchestrator.doors.cli.exits import Exit
+from orchestrator.doors.cli.visit import Visit
+from orchestrator.doors.cli.wishes import spoken
+from orchestrator.engine.advance import Standing
+
+
+async def ended(
+    visit: Visit, standing: Standing, rollout: int, *, wanted: Outcome = Outcome.ROLLED_OUT
+) -> Answer:
+    """The answer of a verb that wanted this rollout to end so."""
+    from dataclasses import replace
+
+    is_open = standing.chronicle.open
+    if is_open is not None and is_open.id == rollout:
+        answer = _waiting(standing, is_open)
+    else:
+        past = next((p for p in standing.chronicle.past if p.id == rollout), None)
+        answer = _closed(past, rollout, wanted)
+    return replace(answer, rollout=rollout, records=await visit.records())
+
+
+# -- Closed --------------------------------------------------------------------------------
+
+
+def _closed(past: Past | None, rollout: int, wanted: Outcome) -> Answer:
+    if past is None:
+        return Answer(Exit.SOMEBODY_ELSE, "closed", problem=f"Rollout {rollout} closed long ago.")
+    said = "\n".join(_sentence(remark) for remark in past.remarks)
+    if past.outcome is wanted:
+        return Answer(Exit.DONE, past.outcome.value, text=said)
+    why = f": {past.reason}" if past.reason else ""
+    match past.outcome:
+        case Outcome.ROLLED_OUT:
+            problem = f"Rollout {rollout} was rolled out."
+            return Answer(Exit.DONE, past.outcome.value, text=said, problem=problem)
+        case Outcome.BACKED_OUT:
+            problem = f"Rollout {rollout} went back, and everything is as it was before{why}."
+            return Answer(Exit.WENT_BACK, past.outcome.value, text=said, problem=problem)
+        case Outcome.REPLACED:
+            problem = f"Rollout {rollout} went back to make room for another wish{why}."
+            return Answer(Exit.SOMEBODY_ELSE, past.outcome.value, text=said, problem=problem)
+        case Outcome.ABANDONED:
+            problem = f"Rollout {rollout} was abandoned: everything stands as it stood."
+            return Answer(Exit.STUCK, past.outcome.value, text=said, problem=problem)
+        case _:
+            assert_never(past.outcome)
+
+
+def _sentence(remark: str) -> str:
+    return remark[:1].upper() + remark[1:] + ("" if remark.endswith(".") else ".")
+
+
+# -- Open ----------------------------------------------------------------------------------
+
+
+def _waiting(standing: Standing, rollout: Rollout) -> Answer:
+    if standing.stopped or standing.wait is None:
+        way = "back" if rollout.backing_out else "forward"
+        return Answer(
+            Exit.INTERRUPTED,
+            "interrupted",
+            problem=f"Rollout {rollout.id} was interrupted on its way {way}; it stays open.",
+            advice=("bgctl resume    go on", "bgctl backout   go back"),
+        )
+    match standing.wait.what:
+        case For.GRANT:
+            return _at_gate(rollout)
+        case For.PAUSED:
+            text = f"Rollout {rollout.id} is paused: it stands still until `bgctl resume`."
+            return Answer(Exit.DONE, "paused", text=text, advice=_PAUSED)
+        case For.PERSON:
+            return _needs_person(rollout, standing.wait)
+        case For.RETRY:
+            text = f"Rollout {rollout.id} tries again in a moment."
+            return Answer(Exit.TIMED_OUT, "retrying", text=text, advice=_PAUSED)
+        case _:
+            assert_never(standing.wait.what)
+
+
+_PAUSED = ("bgctl resume    go on", "bgctl backout   go back")
+
+
+def _at_gate(rollout: Rollout) -> Answer:
+    assert rollout.gate is not None
+    several = len(rollout.wish.wanted) > 1
+    runs = "run, are proven, and wait" if several else "runs, is proven, and waits"
+    owner = rollout.policy.cutover.owner if rollout.policy.cutover else None
+    waits = f" for {owner}" if owner else ""
+    text = f"{spoken(rollout.wish)} {runs}{waits} at the gate {rollout.gate.name!r}."
+    return Answer(Exit.DONE, "at-the-gate", text=text, advice=_GATE)
+
+
+_GATE = ("bgctl switch    send the traffic there", "bgctl backout   take it away again")
+
+
+def _needs_person(rollout: Rollout, wait: Wait) -> Answer:
+    if rollout.gate is not None and not rollout.stuck:
+        problem = f"Nobody granted {rollout.gate.name!r} in time. It still waits."
+        advice = (
+            "bgctl resume    prove it again, and open the gate again",
+            "bgctl backout   take it away again",
+        )
+        return Answer(Exit.TIMED_OUT, "gate-timed-out", problem=problem, advice=advice)
+    problem = f"Rollout {rollout.id} is stuck: {why_gave_up(rollout)}."
+    back = () if rollout.backing_out else ("bgctl backout            go back",)
+    forward = ("bgctl resume --forward   turn forward again",) if rollout.backing_out else ()
+    advice = (
+        "bgctl resume             try again",
+        *back,
+        *forward,
+        "bgctl abandon --why …    leave everything as it stands",
+    )
+    return Answer(Exit.STUCK, "stuck", problem=problem, advice=advice)

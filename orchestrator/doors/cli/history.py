@@ -1,0 +1,74 @@
+"""`history` and `releases`: what was, and what there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestrator.doors.cli.answer import Answer
+    from orchestrator.doors.cli.visit import Visit
+
+ENTRIES = 1000
+
+
+def history(
+    ctx: typer.Context,
+    rollout: Annotated[
+        int | None, typer.Argument(metavar="[ROLLOUT]", help="One rollout, entry by entry.")
+    ] = None,
+    last: Annotated[int, typer.Option("-n", min=1, metavar="COUNT", help="Only the newest.")] = 20,
+) -> None:
+    """Who did what, when and why: the rollouts of this site, or one of them entry by entry."""
+    from orchestrator.doors.cli.visit import run
+
+    run(ctx, lambda visit: _all(visit, last) if rollout is None else _story(visit, rollout))
+
+
+def releases(ctx: typer.Context) -> None:
+    """Which releases lie staged, which can be had, where they run and when they served."""
+    from orchestrator.doors.cli.visit import run
+
+    run(ctx, _releases)
+
+
+async def _all(visit: Visit, last: int) -> Answer:
+    from dataclasses import replace
+
+    from orchestrator.doors.cli import render
+    from orchestrator.doors.cli.answer import Answer
+    from orchestrator.doors.cli.exits import Exit
+
+    chronicle = replace(visit.chronicle, past=visit.chronicle.past[-last:])
+    if visit.setting.json:
+        return Answer(Exit.DONE, "told", more=render.history_data(chronicle))
+    text = render.history(chronicle, visit.world.clock.now(), visit.paper())
+    return Answer(Exit.DONE, "told", text=text)
+
+
+async def _story(visit: Visit, rollout: int) -> Answer:
+    from orchestrator.doors.cli import render
+    from orchestrator.doors.cli.answer import Answer, refused
+    from orchestrator.doors.cli.exits import Exit
+
+    entries = await visit.world.journal.history(rollout=rollout, last=ENTRIES)
+    if not entries:
+        count = visit.chronicle.rollouts
+        there = f"there are 1 to {count}" if count else "there is none yet"
+        raise refused(f"There is no rollout {rollout}: {there}.", "bgctl history")
+    if visit.setting.json:
+        more = render.story_data(entries)
+        return Answer(Exit.DONE, "told", more=more, rollout=rollout, records=entries)
+    return Answer(Exit.DONE, "told", text=render.rollout_story(entries, visit.paper()))
+
+
+async def _releases(visit: Visit) -> Answer:
+    from orchestrator.doors.cli import render
+    from orchestrator.doors.cli.answer import Answer
+    from orchestrator.doors.cli.exits import Exit
+
+    picture = await visit.picture()
+    if visit.setting.json:
+        return Answer(Exit.DONE, "told", more=render.releases_data(picture))
+    return Answer(Exit.DONE, "told", text=render.releases(picture, visit.paper()))

@@ -1,0 +1,84 @@
+"""Ctrl-C and SIGTERM: once, stop at the next safe place; twice, at once.
+
+While somebody drives, the first one asks the driver to stop; at any other moment it ends the
+command, for nothing is half done then. The second ends the process where it stands, which is safe
+by construction: it is what a SIGKILL would do, and the next command finds everything in the
+journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from orchestrator.doors.cli.exits import Exit
+from orchestrator.doors.cli.live import Talk
+from orchestrator.engine.driver import Driver
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stops:
+    def __init__(self) -> None:
+        self.asked = False
+        self.talk: Talk | None = None
+        self._driver: Driver | None = None
+        self._patient = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[object] | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Signals are ours from here on."""
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        before = {number: signal.signal(number, self._heard) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def of(self, driver: Driver) -> Iterator[None]:
+        """The next one stops this driver."""
+        self._driver = driver
+        if self.asked:
+            driver.stop.set()
+        try:
+            yield
+        finally:
+            self._driver = None
+
+    @contextmanager
+    def patiently(self) -> Iterator[None]:
+        """The next one is only noted in `asked`: whoever waits here looks at it often."""
+        self._patient = True
+        try:
+            yield
+        finally:
+            self._patient = False
+
+    def _heard(self, number: int, frame: FrameType | None) -> None:
+        assert self._loop is not None
+        if self.asked:
+            self._now()
+        self.asked = True
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
+        if self._driver is not None:
+            if self.talk is not None:
+                self.talk.say("Stopping at the next safe place; once more to stop at once.")
+            self._driver.stop.set()
+        elif not self._patient and self._task is not None:
+            self._task.cancel()
+
+    def _now(self) -> None:
+        if self.talk is not None:
+            self.talk.say("Stopped at once. `bgctl resume` goes on, `bgctl backout` goes back.")
+            self.talk.__exit__(None, None, None)
+        os._exit(Exit.INTERRUPTED)

@@ -1,0 +1,147 @@
+"""`tend`: to be there when no command runs.
+
+It drives whatever is open and has something to do, lets the deadlines of gates pass, retires
+standbys whose time is over, and tells of drift or mends it. The one rule: it holds the lease only
+while it drives, so that every other command finds its place; what it finds busy it leaves to
+whoever is at it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestrator.core.record import Wish
+    from orchestrator.doors.cli.answer import Answer
+    from orchestrator.doors.cli.visit import Visit
+
+TURN_S = 1.0
+
+
+def tend(
+    ctx: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="One turn, for cron.")] = False,
+) -> None:
+    """Drive whatever is open, let deadlines pass, retire standbys in time, watch for drift.
+
+    Ends with SIGTERM.
+    """
+    from orchestrator.doors.cli.visit import run
+
+    run(ctx, lambda visit: _tended(visit, once=once))
+
+
+async def _tended(visit: Visit, *, once: bool) -> Answer:
+    told: set[str] = set()
+    while True:
+        answer = await _turn(visit, told)
+        if once or visit.stops.asked:
+            return answer
+        with visit.stops.patiently():
+            await visit.world.clock.sleep(TURN_S)
+        if visit.stops.asked:
+            return answer
+        await visit.catch_up()
+        await visit.recall()
+
+
+async def _turn(visit: Visit, told: set[str]) -> Answer:
+    """One turn. `told`: the drift that was told of, so that each is told once."""
+    from orchestrator.ports.trouble import Busy, Superseded, Unreachable
+
+    try:
+        if visit.chronicle.open is not None:
+            return await _drive_open(visit)
+        return await _look_after(visit, told)
+    except (Busy, Superseded, Unreachable) as trouble:
+        return _quiet(trouble.why)
+
+
+def _quiet(text: str, outcome: str = "tended") -> Answer:
+    from orchestrator.doors.cli.answer import Answer
+    from orchestrator.doors.cli.exits import Exit
+
+    return Answer(Exit.DONE, outcome, text=text)
+
+
+async def _drive_open(visit: Visit) -> Answer:
+    from orchestrator.core.decide import For, Wait, decide
+    from orchestrator.core.record import Outcome
+    from orchestrator.doors.cli import drive
+    from orchestrator.doors.cli.endings import ended
+    from orchestrator.engine.advance import Standing
+
+    rollout = visit.chronicle.open
+    assert rollout is not None
+    move = decide(rollout, visit.world.clock.now())
+    if isinstance(move, Wait) and move.what is not For.RETRY:
+        standing = Standing(visit.chronicle, move)
+    else:
+        standing = await drive.drive_once(visit, rollout.id, doing=f"tending rollout {rollout.id}")
+    wanted = Outcome.BACKED_OUT if rollout.backing_out else Outcome.ROLLED_OUT
+    return await ended(visit, standing, rollout.id, wanted=wanted)
+
+
+async def _look_after(visit: Visit, told: set[str]) -> Answer:
+    from orchestrator.core.chronicle import drift
+    from orchestrator.doors.cli.upkeep import bring_switch_up, wish_to_mend, wish_to_retire
+    from orchestrator.engine.world import survey
+
+    await _answer_those_who_asked(visit)
+    if (waiting := _waiting_wish(visit)) is not None:
+        return await _opened(visit, waiting, "taking up a wish that waited")
+    sighting = await survey(visit.world, None)
+    if services := _over(visit):
+        wish = wish_to_retire(visit, sighting, services)
+        if wish.wanted:
+            return await _opened(visit, wish, "retiring standbys whose time is over")
+    drifts = drift(visit.chronicle, sighting)
+    for one in drifts:
+        if one.what not in told:
+            visit.say(f"{one.what}.")
+    told.clear()
+    told.update(one.what for one in drifts)
+    if not drifts:
+        return _quiet("Nothing to do.")
+    if not visit.file.policy.mend_drift:
+        return _quiet("\n".join(f"{one.what}." for one in drifts), "drift")
+    if any(not one.service for one in drifts):
+        await bring_switch_up(visit)
+    return await _opened(visit, wish_to_mend(visit, drifts), "putting back what was changed")
+
+
+def _over(visit: Visit) -> list[str]:
+    """The services whose standby's time is over."""
+    now = visit.world.clock.now()
+    standbys = visit.chronicle.standbys
+    return [s.service for s in standbys if s.until_s is not None and s.until_s <= now]
+
+
+def _waiting_wish(visit: Visit) -> Wish | None:
+    from orchestrator.core.record import Asked, What
+
+    for entry in visit.chronicle.asked:
+        match entry.record:
+            case Asked(rollout=None, what=What.WISH, wish=wish) if wish is not None:
+                return wish
+    return None
+
+
+async def _opened(visit: Visit, wish: Wish, doing: str) -> Answer:
+    from orchestrator.doors.cli import drive
+    from orchestrator.doors.cli.opened import answer_for
+
+    opened = await drive.open_and_drive(visit, wish, policy=visit.file.policy, doing=doing)
+    return await answer_for(visit, opened)
+
+
+async def _answer_those_who_asked(visit: Visit) -> None:
+    """Requests that name a rollout which has closed."""
+    from orchestrator.doors.cli import drive
+    from orchestrator.engine.driver import driving
+
+    if any(entry.record.rollout is not None for entry in visit.chronicle.asked):
+        async with driving(visit.world, by=visit.by, doing="answering") as driver:
+            await drive.answer_strays(driver)

@@ -1,0 +1,211 @@
+"""One command at work on one site: what it has at hand, and how it begins and ends.
+
+A verb is an async function from a `Visit` to an `Answer`; `run` gives it the one and tells the
+other. It is also where everything that can go wrong becomes an exit code. The site that is used is
+the one that the open rollout was opened with, else the file's: the file as it is now never changes
+what is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import typer
+
+from orchestrator.config.mistakes import BadSite
+from orchestrator.core.chronicle import Chronicle, fold
+from orchestrator.core.model import Color, Site
+from orchestrator.core.record import Entry
+from orchestrator.core.sight import Sighting
+from orchestrator.doors.cli import answer as answers
+from orchestrator.doors.cli.answer import Answer, Done
+from orchestrator.doors.cli.exits import Exit
+from orchestrator.doors.cli.live import Talk, talk_for
+from orchestrator.doors.cli.paper import Paper, paper_for
+from orchestrator.doors.cli.picture import Picture
+from orchestrator.doors.cli.setting import Setting, who
+from orchestrator.doors.cli.stops import Stops
+from orchestrator.engine.world import World, survey
+from orchestrator.ports.trouble import Trouble
+
+Work = Callable[["Visit"], Awaitable[Answer]]
+
+
+class Told:
+    """Tells the talk each entry once, whoever read it first."""
+
+    def __init__(self, talk: Talk, last: int = 0) -> None:
+        self.talk = talk
+        self.last = last
+
+    def tell(self, entry: Entry) -> None:
+        if entry.number > self.last:
+            self.last = entry.number
+            self.talk.tell(entry)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        self.talk.progress(what, done, total)
+
+
+@dataclass(slots=True)
+class Visit:
+    setting: Setting
+    file: Site  # as its file says now
+    world: World  # of the site that is used
+    chronicle: Chronicle  # the fold up to `last`
+    last: int
+    began: int  # the newest entry when the command began
+    told: Told
+    stops: Stops
+    by: str
+
+    def say(self, sentence: str) -> None:
+        self.told.talk.say(sentence)
+
+    async def recall(self) -> Chronicle:
+        """Everything, anew; and the world of the site that counts now."""
+        recalled = await self.world.journal.recall()
+        self.chronicle, self.last = recalled.chronicle, recalled.last
+        self.told.talk.know(self.chronicle)
+        self.use(self.chronicle.open.site if self.chronicle.open else self.file)
+        return self.chronicle
+
+    def use(self, site: Site) -> None:
+        if site != self.world.site:
+            self.world = _ready(self.setting, site, self.told)
+
+    async def catch_up(self) -> bool:
+        """Read what was written since, and tell it; whether there was any."""
+        entries = await self.world.journal.news(self.last)
+        for entry in entries:
+            self.chronicle = fold(self.chronicle, entry)
+            self.last = entry.number
+            self.told.tell(entry)
+        return bool(entries)
+
+    def paper(self) -> Paper:
+        """What the answer is written on."""
+        paper = paper_for(sys.stdout)
+        return paper if self.setting.color else replace(paper, color=False)
+
+    async def records(self) -> tuple[Entry, ...]:
+        """What was written since the command began."""
+        return await self.world.journal.news(self.began)
+
+    async def picture(self, sighting: Sighting | None = None) -> Picture:
+        """What is true now. Looks, unless somebody just did."""
+        chronicle = (await self.world.journal.recall()).chronicle
+        switch, services = self.world.switch, self.world.site.services
+        outer = ((s.name, switch.outer_address(s.name)) for s in services)
+        inner = (((s.name, c), switch.preview_address(s.name, c)) for s in services for c in Color)
+        return Picture(
+            site=self.world.site,
+            chronicle=chronicle,
+            sighting=sighting or await survey(self.world, None),
+            now=self.world.clock.now(),
+            holder=await self.world.lease.holder(),
+            addresses={name: url for name, url in outer if url},
+            previews={place: url for place, url in inner if url},
+        )
+
+
+def run(ctx: typer.Context, work: Work) -> None:
+    """The whole of a verb. Ends with `typer.Exit` and the code."""
+    setting: Setting = ctx.obj
+    answer, picture = asyncio.run(_visited(setting, work))
+    answers.tell(answer, picture, as_json=setting.json, color=setting.color)
+    raise typer.Exit(int(answer.exit))
+
+
+async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None]:
+    stops = Stops()
+    visit: Visit | None = None
+    try:
+        with stops.listening():
+            visit = await _begin(setting, stops)
+            with visit.told.talk:
+                answer = await work(visit)
+    except Done as done:
+        answer = done.answer
+    except asyncio.CancelledError:
+        answer = Answer(Exit.INTERRUPTED, "interrupted", problem="Interrupted.")
+    except BadSite as bad:
+        answer = Answer(Exit.BAD_INPUT, "bad-input", problem=str(bad))
+    except Trouble as trouble:
+        answer = await _in_trouble(trouble, visit)
+    except Exception as error:
+        from orchestrator.doors.cli.troubled import bug
+
+        answer = bug(error)
+    return answer, await _seen(visit, answer)
+
+
+async def _begin(setting: Setting, stops: Stops) -> Visit:
+    from pathlib import Path
+
+    from orchestrator.config.load import find, load
+
+    site = load(find(setting.site or Path.cwd()))
+    talk = _talk(setting, site)
+    told = Told(talk)
+    world = _ready(setting, site, told)
+    recalled = await world.journal.recall()
+    told.last = recalled.last
+    talk.know(recalled.chronicle)
+    stops.talk = talk
+    visit = Visit(
+        setting=setting,
+        file=site,
+        world=world,
+        chronicle=recalled.chronicle,
+        last=recalled.last,
+        began=recalled.last,
+        told=told,
+        stops=stops,
+        by=who(),
+    )
+    if recalled.chronicle.open:
+        visit.use(recalled.chronicle.open.site)
+    return visit
+
+
+def _ready(setting: Setting, site: Site, told: Told) -> World:
+    if setting.ready is not None:
+        world: World = setting.ready(site, witness=told)
+        return world
+    from orchestrator.wiring import ready
+
+    return ready(site, witness=told)
+
+
+def _talk(setting: Setting, site: Site) -> Talk:
+    paper = paper_for(sys.stderr)
+    paper = paper if setting.color else replace(paper, color=False)
+    return talk_for(
+        sys.stderr, site.name, log_format=setting.log_format, redact=lambda text: text, paper=paper
+    )
+
+
+async def _in_trouble(trouble: Trouble, visit: Visit | None) -> Answer:
+    """What a trouble means depends on whether a rollout is open: before, nothing was touched."""
+    from orchestrator.doors.cli.troubled import answer_to
+
+    is_open = False
+    if visit is not None:
+        try:
+            is_open = (await visit.world.journal.recall()).chronicle.open is not None
+        except Trouble:
+            is_open = visit.chronicle.open is not None
+    return answer_to(trouble, is_open=is_open)
+
+
+async def _seen(visit: Visit | None, answer: Answer) -> Picture | None:
+    if visit is None or (answer.whole and not visit.setting.json):
+        return None
+    try:
+        return await visit.picture()
+    except Trouble:
+        return None
