@@ -1,0 +1,249 @@
+"""The switch on Envoy: colors are runtime keys in one watched file, routes are static, workers
+acknowledge.
+
+    ensure   files laid in an order that never leads to nowhere, Envoy kept, every worker has them
+    send     fence( read, check, write, rename ), then every worker asked until it serves by that
+    look     what every worker says, held against the file; what is in flight, from Envoy's numbers
+
+The one rule: nothing is believed but a worker's own answer. Several Envoys are written in one go,
+each change one rename. Knows no policy: who may be sent where is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, replace
+
+from orchestrator.adapters.envoy import names, runtime
+from orchestrator.adapters.envoy.kept import Kept
+from orchestrator.adapters.envoy.places import Places
+from orchestrator.adapters.envoy.proxy import Proxy
+from orchestrator.adapters.envoy.runtime import Setting
+from orchestrator.adapters.envoy.traffic import Traffic
+from orchestrator.adapters.envoy.workers import Workers
+from orchestrator.core.model import Color, Pin, Share, Site, SwitchSpec
+from orchestrator.core.sight import SwitchSeen
+from orchestrator.ports.fence import Fence
+from orchestrator.ports.processes import Processes
+from orchestrator.ports.trouble import Refused, Unreachable
+
+_TRIES = 5  # a file that somebody edits faster than we read it
+
+
+@dataclass(frozen=True, slots=True)
+class _Envoy:
+    """One of the site's switches, with all that belongs to it."""
+
+    spec: SwitchSpec
+    proxy: Proxy
+    traffic: Traffic
+    kept: Kept
+    workers: Workers
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """One write: from the file as it was read to the next setting."""
+
+    envoy: _Envoy
+    text: str | None
+    setting: Setting
+    services: tuple[str, ...] = ()
+    pins: tuple[Pin, ...] = ()
+
+
+class EnvoySwitch:
+    """`ports.switch.Switch` on the Envoys of a site.
+
+    Their files lie in `envoy/` of the site's state folder.
+    """
+
+    def __init__(self, site: Site, fence: Fence, processes: Processes) -> None:
+        self._site = site
+        self._fence = fence
+        folder = os.path.join(site.state, "envoy")
+        self._places = Places(site, folder)
+        self._processes = processes
+        self._folder = folder
+        self._made: tuple[_Envoy, ...] | None = None
+
+    # -- Looking -----------------------------------------------------------------------------
+
+    async def look(self, epoch: int | None) -> SwitchSeen:
+        with self._fence.holding(epoch):
+            texts = [envoy.traffic.text() for envoy in self._envoys]
+        looks = zip(self._envoys, texts, strict=True)
+        return _merged(await asyncio.gather(*(self._look(envoy, text) for envoy, text in looks)))
+
+    async def _look(self, envoy: _Envoy, text: str | None) -> SwitchSeen:
+        if not envoy.kept.alive() and (nobody := envoy.traffic.nobody(text)):
+            return nobody
+        seen = await envoy.traffic.look(text)
+        if seen.up or not (words := envoy.kept.last_words()):
+            return seen
+        return replace(seen, note=f"{seen.note} ({words})")
+
+    # -- Sending -----------------------------------------------------------------------------
+
+    async def send(self, shares: dict[str, Share], pins: dict[Pin, Color], epoch: int) -> None:
+        for _ in range(_TRIES):
+            changes = [
+                change
+                for envoy in self._envoys
+                if (change := await self._change(envoy, shares, pins))
+            ]
+            self._refuse_what_no_switch_has(changes, shares, pins)
+            with self._fence.holding(epoch):
+                if any(change.envoy.traffic.text() != change.text for change in changes):
+                    continue
+                for change in changes:
+                    change.envoy.traffic.write(change.setting)
+            await asyncio.gather(
+                *(c.envoy.traffic.acknowledged(c.setting, c.services, c.pins) for c in changes)
+            )
+            return
+        raise Unreachable("somebody else keeps changing the runtime file; nothing was written")
+
+    async def _change(
+        self, envoy: _Envoy, shares: dict[str, Share], pins: dict[Pin, Color]
+    ) -> _Change | None:
+        """What of it is this Envoy's to do; None: nothing."""
+        own = {name: share for name, share in shares.items() if name in envoy.traffic.services}
+        wired = {pin: color for pin, color in pins.items() if pin in envoy.traffic.pins}
+        if not own and not wired:
+            return None
+        text = envoy.traffic.text()
+        setting = (await envoy.traffic.base(text)).changed(own, wired)
+        return _Change(envoy, text, setting, tuple(own), tuple(wired))
+
+    def _refuse_what_no_switch_has(
+        self, changes: list[_Change], shares: dict[str, Share], pins: dict[Pin, Color]
+    ) -> None:
+        services = {name for change in changes for name in change.services}
+        addresses = {pin for change in changes for pin in change.pins}
+        if missing := [
+            *sorted(set(shares) - services),
+            *map(names.pin_place, set(pins) - addresses),
+        ]:
+            raise Refused(f"no switch of the site has {', '.join(missing)}")
+        for name, share in shares.items():
+            if share != Share() and share.blue + share.green != 100:
+                raise Refused(f"{name}: {share.blue} and {share.green} percent are not the whole")
+
+    # -- Being there -------------------------------------------------------------------------
+
+    async def ensure(self, epoch: int) -> None:
+        await asyncio.gather(*(self._ensure(envoy, epoch) for envoy in self._envoys))
+
+    async def _ensure(self, envoy: _Envoy, epoch: int) -> None:
+        launch = envoy.proxy.launch()
+        await self._ensure_setting(envoy, epoch)
+        with self._fence.holding(epoch):
+            envoy.proxy.lay_clusters()
+        if envoy.kept.alive():
+            await envoy.proxy.took_clusters()
+        if envoy.kept.runs_otherwise(launch):
+            with self._fence.holding(epoch):
+                envoy.kept.end()
+            await envoy.kept.ended()
+        with self._fence.holding(epoch):
+            envoy.proxy.lay_the_rest()
+            envoy.kept.start(launch, envoy.proxy.addresses())
+        if not await envoy.proxy.took_routes():
+            raise Refused(
+                f"{envoy.spec.name}: Envoy does not take over the site's routes"
+                f" ({envoy.kept.last_words() or 'its log says why'})"
+            )
+        with self._fence.holding(epoch):
+            envoy.proxy.tidy_clusters()
+
+    async def _ensure_setting(self, envoy: _Envoy, epoch: int) -> None:
+        """A file to start with, about the services there are.
+
+        One that somebody edited is left to `send`.
+        """
+        text = envoy.traffic.text()
+        if text is not None and not runtime.is_ours(text):
+            return
+        setting = await envoy.traffic.base(text)
+        if text is not None and runtime.text_of(setting) == text:
+            return
+        with self._fence.holding(epoch):
+            if envoy.traffic.text() == text:
+                envoy.traffic.write(setting.changed({}, {}))
+
+    async def remove(self, epoch: int) -> None:
+        for envoy in self._envoys:
+            setting = await envoy.traffic.base(envoy.traffic.text())
+            if served := [name for name, share in setting.shares if share != Share()]:
+                raise Refused(f"{', '.join(served)} is served through {envoy.spec.name}")
+        with self._fence.holding(epoch):
+            for envoy in self._envoys:
+                envoy.kept.end()
+        for envoy in self._envoys:
+            await envoy.kept.ended()
+            envoy.workers.close()
+
+    # -- Time --------------------------------------------------------------------------------
+
+    async def hold(self, services: tuple[str, ...], bound_s: float, epoch: int) -> None:
+        raise Refused("this version cannot hold requests at Envoy")
+
+    async def let_go(self, epoch: int) -> None:
+        """Nothing is ever held."""
+
+    # -- Addresses ---------------------------------------------------------------------------
+
+    def inner_address(self, pin: Pin) -> tuple[str, int]:
+        return "127.0.0.1", self._places.port(names.pin_place(pin))
+
+    def outer_address(self, service: str) -> str | None:
+        route = self._site.service(service).behind
+        if route is None:
+            return None
+        spec = next(spec for spec in self._site.switches if spec.name == route.switch)
+        return f"http://{route.host or _reached_at(spec.host)}:{spec.port}{route.path}"
+
+    def preview_address(self, service: str, color: Color) -> str | None:
+        described = self._site.service(service)
+        if names.home(self._site, described) is None:
+            return None
+        path = described.behind.path if described.behind else "/"
+        port = self._places.port(names.preview_place(service, color))
+        return f"http://127.0.0.1:{port}{path}"
+
+    @property
+    def _envoys(self) -> tuple[_Envoy, ...]:
+        """Made when first needed: choosing ports writes a file."""
+        if self._made is None:
+            self._made = tuple(self._envoy(spec) for spec in self._site.switches)
+        return self._made
+
+    def _envoy(self, spec: SwitchSpec) -> _Envoy:
+        site, folder = self._site, os.path.join(self._folder, spec.name)
+        workers = Workers(self._places.port(names.probe_place(spec)), spec.workers)
+        return _Envoy(
+            spec,
+            Proxy(site, spec, workers=workers, places=self._places, folder=folder),
+            Traffic(site, spec, workers=workers, folder=folder),
+            Kept(spec.name, self._processes),
+            workers,
+        )
+
+
+def _reached_at(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _merged(looks: list[SwitchSeen]) -> SwitchSeen:
+    """Every service has one home, so nothing is said twice."""
+    return SwitchSeen(
+        shares=tuple(item for seen in looks for item in seen.shares),
+        pins=tuple(item for seen in looks for item in seen.pins),
+        connections=tuple(item for seen in looks for item in seen.connections),
+        up=all(seen.up for seen in looks),
+        note="; ".join(seen.note for seen in looks if seen.note),
+    )
