@@ -148,7 +148,7 @@ async def open_and_drive(
             return Other(driver.chronicle.open)
         with visit.stops.of(driver):
             considered = await _opened(visit, driver, wish, policy)
-        if driver.chronicle.open is None:
+        if not _is_open(driver):
             return considered, None
         standing = await _advance(visit, driver, wait_for)
         if grant and (granted := granting(standing, visit.by)):
@@ -164,6 +164,10 @@ async def _opened(visit: Visit, driver: Driver, wish: Wish, policy: Policy) -> C
             return await open_rollout(driver, wish, policy=policy, by=visit.by)
         except Raced:
             await driver.catch_up()
+
+
+def _is_open(driver: Driver) -> bool:
+    return driver.chronicle.open is not None
 
 
 def granting(standing: Standing, by: str, why: str = "") -> Granted | None:

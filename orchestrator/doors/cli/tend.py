@@ -37,14 +37,18 @@ async def _tended(visit: Visit, *, once: bool) -> Answer:
     told: set[str] = set()
     while True:
         answer = await _turn(visit, told)
-        if once or visit.stops.asked:
+        if once or await _rested(visit):
             return answer
-        with visit.stops.patiently():
+
+
+async def _rested(visit: Visit) -> bool:
+    """Wait for the next turn, and read what others wrote; whether somebody asked us to end."""
+    with visit.stops.patiently():
+        if not visit.stops.asked:
             await visit.world.clock.sleep(TURN_S)
-        if visit.stops.asked:
-            return answer
-        await visit.catch_up()
-        await visit.recall()
+    await visit.catch_up()
+    await visit.recall()
+    return visit.stops.asked
 
 
 async def _turn(visit: Visit, told: set[str]) -> Answer:
