@@ -25,6 +25,7 @@ from orchestrator.core.steps import (
     Wire,
 )
 from orchestrator.core.words import (
+    NOBODY,
     counted,
     flips_to,
     instances_of,
@@ -49,7 +50,7 @@ def sentence_of(step: Step) -> str:
         case Retire(parts):
             return f"stop {parts_at(parts)}"
         case Wire(wirings):
-            return f"lead {wirings_to(wirings)}"
+            return f"wire {wirings_to(wirings)}"
         case Start(parts):
             return f"start {parts_at(parts)} ({instances_of(parts)})"
         case Prove(parts, lenient):
@@ -80,7 +81,7 @@ def doing(step: Step) -> str:
         case Retire(parts):
             return f"stopping {parts_at(parts)}"
         case Wire(wirings):
-            return f"leading {wirings_to(wirings)}"
+            return f"wiring {wirings_to(wirings)}"
         case Start(parts):
             return f"starting {parts_at(parts)} ({instances_of(parts)})"
         case Prove(parts, lenient):
@@ -110,7 +111,10 @@ def done(step: Step, facts: tuple[Fact, ...] = ()) -> str:
             stopped = told(parts, "is stopped", "are stopped")
             return f"{stopped}; {_it(parts)} stay{_s(parts)} on disk"
         case Wire(wirings):
-            return f"inner addresses lead {wirings_to(wirings)}"
+            return joined(
+                f"{w.pin.caller} {w.pin.color.value} is wired to {w.pin.callee} {w.after.value}"
+                for w in wirings
+            )
         case Start(parts):
             return f"{told(parts, 'runs', 'run')} ({instances_of(parts)})"
         case Prove(parts, lenient):
@@ -141,11 +145,12 @@ def undo_of(step: Step) -> str:
         case Retire(parts):
             return f"start {_them(parts)} again" if _ran(parts) else ""
         case Wire(wirings):
-            return "lead as before" if any(w.before for w in wirings) else ""
+            return "wire as before" if any(w.before for w in wirings) else ""
         case Start(parts):
             return f"stop {_them(parts)}"
         case Shift(flips):
-            return f"send it back to {joined(where for _, where in flips_to(flips, after=False))}"
+            where = joined(where for _, where in flips_to(flips, after=False))
+            return "send it to nobody again" if where == NOBODY else f"send it back to {where}"
         case Drain() | Prove() | Gate() | Soak() | Tidy():
             return ""
         case _:
@@ -160,7 +165,7 @@ def taking_back(step: Step) -> str:
         case Retire(parts):
             return f"starting {parts_at(parts)} again"
         case Wire():
-            return "leading inner addresses back to where they led"
+            return "wiring inner addresses as they were"
         case Start(parts):
             return f"stopping {parts_at(parts)}"
         case Shift(flips):
@@ -183,7 +188,7 @@ def taken_back(step: Step, facts: tuple[Fact, ...] = ()) -> str:
                 return f"no standby on {which} any more: {lost[0].why}"
             return f"{told(parts, 'runs', 'run')} again"
         case Wire():
-            return "inner addresses lead where they led before"
+            return "inner addresses are wired as they were"
         case Start(parts):
             return told(parts, "is stopped", "are stopped")
         case Shift(flips):
@@ -224,7 +229,7 @@ def _goes(flips: tuple[Flip, ...], *, after: bool) -> str:
 
 
 def _addresses(shift: Shift) -> str:
-    return f", and lead {wirings_to(shift.wirings)} with it" if shift.wirings else ""
+    return f", and with it {wirings_to(shift.wirings)}" if shift.wirings else ""
 
 
 def _took(facts: tuple[Fact, ...]) -> str:

@@ -12,6 +12,7 @@ from orchestrator.core.model import Color, Share
 from orchestrator.core.steps import Flip, Part, Wiring
 
 LISTED_MAX = 4
+NOBODY = "nobody"
 
 
 def joined(names: Iterable[str]) -> str:
@@ -67,7 +68,7 @@ def share_of(share: Share) -> str:
     """`green`; `90 % blue and 10 % green`; `nobody`."""
     if share.split:
         return f"{share.blue} % blue and {share.green} % green"
-    return share.live.value if share.live else "nobody"
+    return share.live.value if share.live else NOBODY
 
 
 def flips_to(flips: tuple[Flip, ...], *, after: bool) -> tuple[tuple[str, str], ...]:
@@ -78,10 +79,10 @@ def flips_to(flips: tuple[Flip, ...], *, after: bool) -> tuple[tuple[str, str], 
     return tuple((joined(services), where) for where, services in groups.items())
 
 
-def wirings_to(wirings: tuple[Wiring, ...]) -> str:
+def wirings_to(wirings: tuple[Wiring, ...], verb: str = "to") -> str:
     """`web green to api green`."""
     return joined(
-        f"{w.pin.caller} {w.pin.color.value} to {w.pin.callee} {w.after.value}" for w in wirings
+        f"{w.pin.caller} {w.pin.color.value} {verb} {w.pin.callee} {w.after.value}" for w in wirings
     )
 
 

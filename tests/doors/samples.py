@@ -10,14 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from orchestrator.core.chronicle import Chronicle, fold
-from orchestrator.core.decide import Answer, Close, Do, Turn, Undo, Wait, decide, For
+from orchestrator.core.decide import Answer, Close, Do, For, Turn, Undo, Wait, decide
 from orchestrator.core.health import Verdict
 from orchestrator.core.imagined import Imagined, doing, imagine, sighting_of, undoing
 from orchestrator.core.model import (
     Color,
     GatePolicy,
     HttpProbe,
-    Pin,
     Placement,
     Policy,
     Recipe,

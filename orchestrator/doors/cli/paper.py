@@ -1,23 +1,26 @@
 """What is written on: how wide it is, whether it bears color, and which zone its clocks show.
 
-Every picture is drawn by a pure function that is given a `Paper` and returns text. Nothing here asks the
-terminal, but for `paper_for`. Color only repeats what the words say already: without it nothing is lost.
-Colors are the eight of the terminal's own palette, no brightness and no background, so they can be read on
-a light one too.
+Every picture is drawn by a pure function that is given a `Paper` and returns text. Nothing here
+asks the terminal, but for `paper_for`. Color only repeats what the words say already: without it
+nothing is lost. Colors are those of the terminal's own palette, without brightness or background,
+so they can be read on a light one, too.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from enum import Enum
 from typing import TextIO
 
+COMMAND = re.compile(r"`[^`]*`")  # is not broken over two lines
+HARD_SPACE = "\xa0"
 WIDTH = 80
-WIDTH_MAX = 100  # longer lines are hard to read, however wide the terminal is
+WIDTH_MIN, WIDTH_MAX = 40, 100  # longer lines are hard to read, however wide the terminal is
 
 
 class Ink(Enum):
@@ -25,11 +28,10 @@ class Ink(Enum):
 
     GOOD = "32"
     BAD = "31"
-    CARE = "35"
+    CARE = "35"  # magenta: yellow cannot be read on white
     FAINT = "2"
     STRONG = "1"
     BLUE = "34"
-    GREEN = "32;1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,38 +39,60 @@ class Paper:
     width: int = WIDTH
     color: bool = False
     zone: tzinfo | None = None  # None: the machine's own
+    height: int | None = None  # lines there are room for; None: as many as it takes
 
     def ink(self, ink: Ink, text: str) -> str:
         return f"\x1b[{ink.value}m{text}\x1b[0m" if self.color and text else text
 
-    def wrap(self, text: str, *, indent: str = "", first: str | None = None) -> str:
-        """The text as lines that fit; later ones begin with `indent`, the first with `first`."""
-        return "\n".join(
-            textwrap.wrap(
-                text,
-                self.width,
-                initial_indent=indent if first is None else first,
-                subsequent_indent=indent,
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+    def wrapped(self, text: str, *, first: str = "", later: str | None = None) -> list[str]:
+        """The text as lines that fit; the first begins with `first`, the others with `later`."""
+        lines = textwrap.wrap(
+            COMMAND.sub(lambda found: found.group().replace(" ", HARD_SPACE), harmless(text)),
+            self.width,
+            initial_indent=first,
+            subsequent_indent=" " * len(first) if later is None else later,
+            break_on_hyphens=False,
         )
+        return [line.replace(HARD_SPACE, " ") for line in lines] or [first.rstrip()]
+
+    def less(self, columns: int) -> Paper:
+        """The same paper, with so many columns taken by what stands before each line."""
+        return replace(self, width=max(self.width - columns, 20))
+
+    def rule(self, text: str, line: str = "─") -> str:
+        """A line across the paper with words in it; too narrow a paper gets more lines."""
+        said = self.wrapped(text, first=f"{line * 2} ")
+        return "\n".join([*said[:-1], f"{said[-1]} ".ljust(self.width, line)])
+
+    def apart(self, left: str, right: str) -> str:
+        """Two texts at the two ends of a line; a space between them, however narrow it is."""
+        return left + " " * max(self.width - len(left) - len(right), 1) + right
 
     def clock(self, at_s: float, now: float | None = None) -> str:
         """`14:03:12`, with the day where it is another one than that of `now`."""
-        at = datetime.fromtimestamp(at_s, UTC).astimezone(self.zone)
-        if now is None or at.date() == datetime.fromtimestamp(now, UTC).astimezone(self.zone).date():
+        at = self._at(at_s)
+        if now is None or at.date() == self._at(now).date():
             return f"{at:%H:%M:%S}"
         return f"{at:%Y-%m-%d %H:%M}"
 
+    def day(self, at_s: float) -> str:
+        return f"{self._at(at_s):%Y-%m-%d}"
 
-def paper_for(stream: TextIO) -> Paper:
-    """The paper of a stream, as it is now: a terminal's width, and color unless `NO_COLOR` is set."""
+    def _at(self, at_s: float) -> datetime:
+        return datetime.fromtimestamp(at_s, UTC).astimezone(self.zone)
+
+
+def paper_for(stream: TextIO, *, fit: bool = False) -> Paper:
+    """The paper of a stream, as it is now: a terminal's width, color unless `NO_COLOR` is set.
+
+    `fit`: also as high as the terminal, for pictures that are drawn again and again.
+    """
     if not stream.isatty():
         return Paper()
-    width = max(40, min(shutil.get_terminal_size().columns, WIDTH_MAX))
+    size = shutil.get_terminal_size()
+    width = max(WIDTH_MIN, min(size.columns, WIDTH_MAX))
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return Paper(width, color=not plain)
+    return Paper(width, color=not plain, height=size.lines - 1 if fit else None)
 
 
 def harmless(text: str) -> str:
@@ -79,7 +103,7 @@ def harmless(text: str) -> str:
 def _visible(character: str) -> str:
     code = ord(character)
     if character == "\t":
-        return "    "
+        return " "
     if code < 0x20:
         return "^" + chr(code + 0x40)
     return "^?" if code == 0x7F else f"\\u{code:04x}"

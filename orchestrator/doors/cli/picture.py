@@ -1,7 +1,8 @@
-"""What is known of a site at one instant, and what follows from it: who serves, the way back, what to do next.
+"""What is known of a site at one instant, and what follows: who serves, the way back, what next.
 
-The pictures for people and the data for programs both begin here, so that they cannot tell different stories.
-What was seen goes before what the journal remembers; where nothing could be seen, that is said.
+The pictures for people and the data for programs both begin here, so that they cannot tell
+different stories. What was seen goes before what the journal remembers; where nothing could be
+seen, that is said.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.core.chronicle import Chronicle
+from orchestrator.core.chronicle import Backout, Chronicle, Standby, backout_of, drift
+from orchestrator.core.decide import For, Wait, decide
 from orchestrator.core.health import Verdict
-from orchestrator.core.model import Color, Site
+from orchestrator.core.model import Color, Release, Share, Site
+from orchestrator.core.rollout import Rollout
 from orchestrator.core.sight import Sighting
+from orchestrator.core.words import joined, share_of
 from orchestrator.ports.lease import Holder
 
 
@@ -23,9 +27,141 @@ class Picture:
     sighting: Sighting | None  # None: nobody looked
     now: float  # seconds since 1970
     holder: Holder | None = None  # who drives; None: nobody
-    addresses: Mapping[str, str] = field(default_factory=dict)  # service -> the URL people reach it at
+    addresses: Mapping[str, str] = field(default_factory=dict)  # service -> URL for people
     previews: Mapping[tuple[str, Color], str] = field(default_factory=dict)  # one color, by URL
     verdicts: Mapping[tuple[str, Color], Verdict] = field(default_factory=dict)  # sampled just now
+
+    @property
+    def driven(self) -> bool:
+        """Whether somebody is there who lets time-outs take effect."""
+        return self.holder is not None and self.holder.alive
+
+
+# -- Who serves ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Serves:
+    """Who serves one service: as seen, or, where nobody could see it, as the journal has it."""
+
+    service: str
+    share: Share
+    release: Release | None
+    seen: bool
+
+
+def who_serves(chronicle: Chronicle, sighting: Sighting | None) -> tuple[Serves, ...]:
+    """One for each service that is known, in the order in which people named them."""
+    if sighting is None or not sighting.switch.up:
+        return tuple(
+            Serves(s.service, Share.all_to(s.color), s.release, seen=False)
+            for s in chronicle.serving
+        )
+    known = [s.service for s in chronicle.serving]
+    known += [w.service for w in chronicle.open.wish.wanted] if chronicle.open else []
+    known += [name for name, _ in sighting.switch.shares]
+    return tuple(_seen(name, sighting) for name in dict.fromkeys(known))
+
+
+def _seen(service: str, sighting: Sighting) -> Serves:
+    share = sighting.share(service)
+    release = sighting.at(service, share.live).current if share.live else None
+    return Serves(service, share, release, seen=True)
+
+
+def serving_line(chronicle: Chronicle, sighting: Sighting | None, now: float) -> str:
+    """The last line of every command: who serves, and the way back. One line, no newline."""
+    serving = who_serves(chronicle, sighting)
+    back = way_back(chronicle, now, sighting)
+    line = f"{_who(serving)}; {back}" if back else _who(serving)
+    return line + "."
+
+
+def who_serves_in_words(chronicle: Chronicle, sighting: Sighting | None) -> str:
+    """`web 2 and api 2 serve on green`, without a full stop."""
+    return _who(who_serves(chronicle, sighting))
+
+
+def _who(serving: tuple[Serves, ...]) -> str:
+    groups: dict[str, list[str]] = {}
+    for s in serving:
+        if s.share.live:
+            name = f"{s.service} {s.release.version}" if s.release else s.service
+            groups.setdefault(s.share.live.value, []).append(name)
+    said = [
+        f"{joined(names)} {'serves' if len(names) == 1 else 'serve'} on {color}"
+        for color, names in groups.items()
+    ]
+    said += [f"{s.service} goes to {share_of(s.share)}" for s in serving if s.share.split]
+    silent = [s.service for s in serving if not s.share.live and not s.share.split]
+    if not said:
+        return "nothing serves"
+    if silent:
+        said.append(f"nothing serves {joined(silent)}")
+    unsure = "" if all(s.seen for s in serving) else "as far as the journal knows, "
+    return unsure + ", ".join(said)
+
+
+# -- The way back --------------------------------------------------------------------------
+
+
+def way_back(chronicle: Chronicle, now: float, sighting: Sighting | None = None) -> str:
+    """Whether and how it can be left again, in words; empty where there is nowhere to go."""
+    if chronicle.open is not None:
+        return _way_back_inside(chronicle.open)
+    backout = backout_of(chronicle)
+    if not isinstance(backout, Backout):
+        return ""
+    standbys = instant_standbys(chronicle, backout, now, sighting)
+    to = versions(release for _, release in backout.wanted)
+    if standbys:
+        colors = joined(s.color.value for s in standbys)
+        return f"the way back to {to} is open (standby {colors}): `bgctl backout`"
+    return f"the way back to {to} is not instant, it has to be started again: `bgctl backout`"
+
+
+def _way_back_inside(rollout: Rollout) -> str:
+    if rollout.stuck:
+        return f"rollout {rollout.id} is stuck and needs a person"
+    if rollout.backing_out:
+        return f"rollout {rollout.id} is going back"
+    if rollout.may_turn_back:
+        return f"rollout {rollout.id} is open and can go back: `bgctl backout`"
+    return f"rollout {rollout.id} is past its point of no return"
+
+
+def instant_standbys(
+    chronicle: Chronicle, backout: Backout, now: float, sighting: Sighting | None = None
+) -> tuple[Standby, ...]:
+    """The standbys that a backout would only have to switch to; none where any is missing."""
+    found = []
+    for service, release in backout.wanted:
+        standby = chronicle.standby(service)
+        if standby is None or standby.release != release or _over(standby, now):
+            return ()
+        if not warm(standby, sighting):
+            return ()
+        found.append(standby)
+    return tuple(found)
+
+
+def warm(standby: Standby, sighting: Sighting | None) -> bool:
+    """Whether it was seen to run; what nobody looked at is believed."""
+    if sighting is None or sighting.unreached:
+        return True
+    return sighting.at(standby.service, standby.color).running(standby.release) > 0
+
+
+def _over(standby: Standby, now: float) -> bool:
+    return standby.until_s is not None and standby.until_s <= now
+
+
+def versions(releases: object) -> str:
+    """`1`; `1 and 7`: the names of releases, each once."""
+    return joined(r.version for r in releases)  # type: ignore[attr-defined]
+
+
+# -- What to do next -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +170,63 @@ class NextStep:
     does: str  # "grant the cutover and drive it"
 
 
-def next_steps(chronicle: Chronicle, now: float) -> tuple[NextStep, ...]:
-    """What may be asked for now, the likeliest first."""
-    raise NotImplementedError
+def waits_for(rollout: Rollout, now: float) -> Wait | None:
+    """What an open rollout waits for; None: nothing, it can go on."""
+    move = decide(rollout, now)
+    return move if isinstance(move, Wait) else None
 
 
-def serving_line(chronicle: Chronicle, sighting: Sighting | None, now: float) -> str:
-    """The last line of every command: who serves, and the way back. One line, no newline."""
-    raise NotImplementedError
+def next_steps(
+    chronicle: Chronicle, now: float, sighting: Sighting | None = None, *, driven: bool = False
+) -> tuple[NextStep, ...]:
+    """What may be asked for now, the likeliest first. `driven`: somebody is at it."""
+    if chronicle.open is not None:
+        return _inside(chronicle.open, now, driven)
+    steps = []
+    if sighting is not None and drift(chronicle, sighting):
+        steps += [
+            NextStep("bgctl reconcile", "put back what was changed"),
+            NextStep("bgctl reconcile --accept", "accept it as it is"),
+        ]
+    if isinstance(backout := backout_of(chronicle), Backout):
+        to = versions(release for _, release in backout.wanted)
+        steps.append(NextStep("bgctl backout", f"go back to {to}"))
+    if chronicle.standbys:
+        steps.append(NextStep("bgctl retire", "stop the standby and give up the instant way back"))
+    if not chronicle.serving:
+        steps.append(NextStep("bgctl deploy VERSION", "bring a first release up"))
+    return tuple(steps)
+
+
+def _inside(rollout: Rollout, now: float, driven: bool) -> tuple[NextStep, ...]:
+    wait = waits_for(rollout, now)
+    back = (
+        (NextStep("bgctl backout", "go back to what was before"),) if rollout.may_turn_back else ()
+    )
+    match wait:
+        case Wait(For.GRANT):
+            deny = NextStep("bgctl deny cutover", "refuse it, which goes back")
+            return (NextStep("bgctl switch", "grant the cutover and drive it"), *back, deny)
+        case Wait(For.PERSON):
+            return _stuck(rollout, back)
+        case Wait(For.PAUSED):
+            return (NextStep("bgctl resume", "go on"), *back)
+        case _ if driven:
+            pause = NextStep("bgctl pause", "stand still after this step")
+            return (NextStep("bgctl status -w", "look on"), *back, pause)
+        case _:
+            return (NextStep("bgctl resume", "go on with it"), *back)
+
+
+def _stuck(rollout: Rollout, back: tuple[NextStep, ...]) -> tuple[NextStep, ...]:
+    forward = (
+        (NextStep("bgctl resume --forward", "go forward again"),)
+        if rollout.backing_out and not rollout.replaced
+        else ()
+    )
+    return (
+        NextStep("bgctl resume", "try again, once what stood in the way is gone"),
+        *back,
+        *forward,
+        NextStep("bgctl abandon", "leave everything as it is and close the rollout"),
+    )

@@ -1,12 +1,12 @@
-"""Values to text: everything the verbs print on stdout. Pure; see `paper` for what it is written on.
+"""Values to text: everything the verbs print on stdout. Pure; `paper` is what it is written on.
 
-Each function takes values of the core and a `Paper`, and returns text without a trailing newline. The modules
-behind it hold one picture each; verbs import this one only.
+Each function takes values of the core and a `Paper`, and returns text without a trailing newline.
+The modules behind it hold one picture each; verbs import this one only.
 """
 
 from __future__ import annotations
 
-from orchestrator.doors.cli.paper import Paper, harmless, paper_for
+from orchestrator.doors.cli.paper import Ink, Paper, harmless, paper_for
 from orchestrator.doors.cli.picture import NextStep, Picture, next_steps, serving_line
 from orchestrator.doors.cli.render_data import (
     history_data,
@@ -22,6 +22,7 @@ from orchestrator.doors.cli.render_status import status
 from orchestrator.doors.cli.render_trouble import trouble
 
 __all__ = [
+    "Ink",
     "NextStep",
     "Paper",
     "Picture",

@@ -1,11 +1,127 @@
-"""The site as a tree: services, colors, instances; the open rollout as a list with a cursor; who serves."""
+"""The site in one picture: who serves, what goes on, what it waits for, what may be asked.
+
+What was seen is shown as seen; what only the journal knows is called so. Every question that a
+person has at three in the morning has its line. The tree itself is in `render_tree`, the open
+rollout in `render_rollout`.
+"""
 
 from __future__ import annotations
 
-from orchestrator.doors.cli.paper import Paper
-from orchestrator.doors.cli.picture import Picture
+from orchestrator.core.chronicle import Standby, drift
+from orchestrator.core.narrate import narrate
+from orchestrator.core.words import joined, span
+from orchestrator.doors.cli.paper import Ink, Paper
+from orchestrator.doors.cli.picture import Picture, next_steps, serving_line, warm
+from orchestrator.doors.cli.render_history import past_in_words
+from orchestrator.doors.cli.render_rollout import rollout_lines
+from orchestrator.doors.cli.render_tree import tree
+from orchestrator.doors.cli.render_trouble import next_lines
 
 
 def status(picture: Picture, paper: Paper) -> str:
-    """The whole picture; its last line is `serving_line`."""
-    raise NotImplementedError
+    """The whole picture; it ends with `serving_line`. Where the paper is not high enough, less."""
+    whole = _drawn(picture, paper, brief=False)
+    if paper.height is None or whole.count("\n") < paper.height:
+        return whole
+    return _drawn(picture, paper, brief=True)
+
+
+def _drawn(picture: Picture, paper: Paper, *, brief: bool) -> str:
+    blocks = [
+        tree(picture, paper, brief=brief),
+        _unseen(picture, paper),
+        _drift(picture, paper),
+        rollout_lines(picture, paper),
+        [] if brief else _newest(picture, paper),
+        _standbys(picture, paper),
+        _requests(picture, paper),
+        _next(picture, paper),
+        _last(picture, paper),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in blocks if lines)
+
+
+# -- What is not as it should be -----------------------------------------------------------
+
+
+def _unseen(picture: Picture, paper: Paper) -> list[str]:
+    sighting = picture.sighting
+    if sighting is None:
+        return ["Nobody looked: this is what the journal knows."]
+    lines = [line for why in sighting.unreached for line in paper.wrapped(why, first="  ")]
+    if not sighting.switch.up:
+        note = sighting.switch.note or "it does not answer"
+        lines += paper.wrapped(f"the switch: {note}", first="  ")
+    return [paper.ink(Ink.BAD, "Could not be seen:"), *lines] if lines else []
+
+
+def drifts(picture: Picture) -> tuple[str, ...]:
+    """What was changed by hand, as sentences; none while a rollout is open or a look fell short."""
+    sighting = picture.sighting
+    if sighting is None or sighting.unreached or picture.chronicle.open is not None:
+        return ()
+    return tuple(d.what for d in drift(picture.chronicle, sighting) if d.service)
+
+
+def _drift(picture: Picture, paper: Paper) -> list[str]:
+    found = [line for what in drifts(picture) for line in paper.wrapped(what + ".", first="  ")]
+    return [paper.ink(Ink.BAD, "Not as it should be:"), *found] if found else []
+
+
+def _newest(picture: Picture, paper: Paper) -> list[str]:
+    """How the newest rollout ended, while none is open."""
+    if picture.chronicle.open is not None or not picture.chronicle.past:
+        return []
+    return paper.wrapped(past_in_words(picture.chronicle.past[-1], picture.now, paper))
+
+
+# -- Standbys, requests, the end -----------------------------------------------------------
+
+
+def _standbys(picture: Picture, paper: Paper) -> list[str]:
+    groups: dict[tuple[int, float | None], list[Standby]] = {}
+    for standby in picture.chronicle.standbys:
+        if warm(standby, picture.sighting):
+            groups.setdefault((standby.rollout, standby.until_s), []).append(standby)
+    return [
+        line
+        for (_, until_s), group in groups.items()
+        for line in paper.wrapped(_standby(group, until_s, picture, paper))
+    ]
+
+
+def _standby(group: list[Standby], until_s: float | None, picture: Picture, paper: Paper) -> str:
+    what = joined(f"{s.service} {s.release.version}" for s in group)
+    colors = joined(s.color.value for s in group)
+    stands = f"{what} {'stands' if len(group) == 1 else 'stand'} by on {colors}"
+    if until_s is None:
+        return f"{stands} until the next deploy needs the place, or `bgctl retire`."
+    clock, left = paper.clock(until_s, picture.now), until_s - picture.now
+    if left <= 0:
+        return f"{stands}; the time for that was over at {clock}.{_tended(picture)}"
+    return f"{stands} until {clock}, {span(left)} from now.{_tended(picture)}"
+
+
+def _tended(picture: Picture) -> str:
+    if picture.driven:
+        return ""
+    return " Nobody tends, so that takes effect at the next command, or with `bgctl tend`."
+
+
+def _requests(picture: Picture, paper: Paper) -> list[str]:
+    waiting = [
+        line for e in picture.chronicle.asked for line in paper.wrapped(narrate(e, ()), first="  ")
+    ]
+    return ["Asked for, and not taken up yet:", *waiting] if waiting else []
+
+
+def _next(picture: Picture, paper: Paper) -> list[str]:
+    steps = next_steps(picture.chronicle, picture.now, picture.sighting, driven=picture.driven)
+    if picture.chronicle.open is None and not drifts(picture) and picture.chronicle.serving:
+        return []  # the last line says it all
+    return ["Next:", *next_lines(steps, paper)] if steps else []
+
+
+def _last(picture: Picture, paper: Paper) -> list[str]:
+    line = serving_line(picture.chronicle, picture.sighting, picture.now)
+    return [paper.ink(Ink.STRONG, part) for part in paper.wrapped(line)]
