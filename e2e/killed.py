@@ -1,0 +1,108 @@
+"""The real command, in a process that kills itself at a chosen point.
+
+    python -m e2e.killed AT -- --site bg.yaml deploy 2
+
+Every write (to the journal, the lease), every verb of a port that changes something, and every
+system call that leaves a trace in the site's state folder or sends a signal is a *point*, numbered
+in the order in which they come. At point AT the process sends itself SIGKILL, before whatever would
+have happened there. AT 0 kills nobody and prints how many points there were, as the last line of
+stderr: `points: 123`.
+
+The one rule: nothing is replaced and nothing is slowed down; what runs is what a user runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import orchestrator.wiring
+from orchestrator.core.model import Site
+from orchestrator.engine.world import World
+from orchestrator.ports.witness import Witness
+
+TRACES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate"}
+PROCESSES = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.kill"}
+VERBS = {
+    "journal": ("append", "ask"),
+    "lease": ("take", "give_up"),
+    "installation": ("stage", "start", "stop", "point", "remove"),
+    "switch": ("ensure", "send", "remove"),
+}
+
+
+class Points:
+    """Counts, and dies at the chosen one."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.passed = 0
+        self.state: str | None = None
+
+    def pass_by(self) -> None:
+        self.passed += 1
+        if self.passed == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def hear(self, event: str, args: tuple[Any, ...]) -> None:
+        """An audit hook: called by the interpreter before each system call that is audited."""
+        if self.state is None or (event not in TRACES and event not in PROCESSES):
+            return
+        if event == "os.kill" and args[0] == os.getpid():
+            return
+        if event in PROCESSES or str(args[0]).startswith(self.state):
+            self.pass_by()
+
+
+class Counted:
+    """A port with a point before and after each verb that changes something."""
+
+    def __init__(self, port: object, verbs: tuple[str, ...], points: Points) -> None:
+        self._port, self._verbs, self._points = port, verbs, points
+
+    def __getattr__(self, name: str) -> Any:
+        verb = getattr(self._port, name)
+        if name not in self._verbs:
+            return verb
+
+        async def counted(*args: Any, **kwargs: Any) -> Any:
+            self._points.pass_by()
+            result = await verb(*args, **kwargs)
+            self._points.pass_by()
+            return result
+
+        return counted
+
+
+def counting(ready: Callable[..., World], points: Points) -> Callable[..., World]:
+    """Wiring whose worlds are counted."""
+
+    def counted(site: Site, *, witness: Witness) -> World:
+        points.state = site.state
+        world = ready(site, witness=witness)
+        ports = {name: Counted(getattr(world, name), v, points) for name, v in VERBS.items()}
+        return dataclasses.replace(world, **ports)  # type: ignore[arg-type]
+
+    return counted
+
+
+def main() -> None:
+    at, arguments = int(sys.argv[1]), sys.argv[3:]
+    points = Points(at)
+    orchestrator.wiring.ready = counting(orchestrator.wiring.ready, points)
+    sys.addaudithook(points.hear)
+    sys.argv = ["bgctl", *arguments]
+    from orchestrator.doors.cli.app import main as command
+
+    try:
+        command()
+    finally:
+        print(f"points: {points.passed}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
