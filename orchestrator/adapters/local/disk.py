@@ -19,7 +19,7 @@ def write(path: str, data: bytes) -> None:
     beside = f"{path}.new"
     file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        _write_all(file, data)
+        write_all(file, data)
         os.fsync(file)
     finally:
         os.close(file)
@@ -77,7 +77,7 @@ def told(doing: str) -> Iterator[None]:
         raise Refused(f"{doing} failed: {why}{where}") from error
 
 
-def _write_all(file: int, data: bytes) -> None:
+def write_all(file: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(file, rest) :]

@@ -32,6 +32,7 @@ from orchestrator.ports.trouble import Refused, Unreachable
 
 ANSWER_S = 10.0  # a keeper that has not answered by then is stuck, or the machine is
 POLL_S = 0.01
+SETTLE_S = 3.0  # a keeper that was just begun needs some 0.02 s to note what it is about
 BEYOND_S = 7.0  # beyond `stop_s`: SIGKILL takes effect, the keeper notes it and goes
 TAIL = 2048  # bytes of the log that last words are looked for in
 
@@ -149,7 +150,7 @@ class LocalProcesses:
         note = _note(at)
         limit_s = float(note.get("stop_s", 10.0)) + BEYOND_S if within_s is None else within_s
         until = time.monotonic() + limit_s
-        while _held(at) or keeper.there(_note(at)):
+        while _held(at):  # as long as there is a keeper, it is being seen to
             if time.monotonic() > until:
                 return False
             await asyncio.sleep(POLL_S)
@@ -206,6 +207,11 @@ class LocalProcesses:
         at = self._at(name)
         note = _note(at)
         kept = _kept_by(note) is not None or _held(at)
+        if kept and _kept_by(note) is None:
+            # Somebody is beginning it, and was perhaps killed right then: see what becomes of it.
+            self._wait_for(lambda: not _held(at) or _kept_by(_note(at)) is not None, SETTLE_S)
+            note = _note(at)
+            kept = _held(at)
         if not kept and "tag" not in note:
             return None  # somebody was about to start it, and was killed first
         running = keeper.there(note)
