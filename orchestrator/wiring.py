@@ -16,12 +16,21 @@ from orchestrator.adapters.local.artifacts import LocalArtifacts
 from orchestrator.adapters.local.fence import LocalFence
 from orchestrator.adapters.local.installation import LocalInstallation
 from orchestrator.adapters.local.processes import LocalProcesses
+from orchestrator.adapters.local.redact import Redactor
 from orchestrator.adapters.sqlite.database import Database
 from orchestrator.adapters.sqlite.journal import SqliteJournal
 from orchestrator.adapters.sqlite.lease import SqliteLease
 from orchestrator.core.model import Site
 from orchestrator.engine.world import World
 from orchestrator.ports.witness import Witness
+
+_SECRETS = Redactor()
+"""Every secret that this process has read, so that no text of it shows one."""
+
+
+def clean(text: str) -> str:
+    """The text without any secret that this process has read."""
+    return _SECRETS.clean(text)
 
 
 def ready(site: Site, *, witness: Witness) -> World:
@@ -38,7 +47,9 @@ def ready(site: Site, *, witness: Witness) -> World:
         site=site,
         journal=SqliteJournal(database, clock),
         lease=SqliteLease(database, clock),
-        installation=LocalInstallation(site, fence=fence, processes=processes, urls=switch),
+        installation=LocalInstallation(
+            site, fence, processes, inner=switch.inner_address, redactor=_SECRETS
+        ),
         artifacts=LocalArtifacts(site),
         switch=switch,
         prober=NetworkProber(clock),

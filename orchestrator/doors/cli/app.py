@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from orchestrator.doors.cli.exits import Exit
 from orchestrator.doors.cli.setting import Setting, hoisted, wants_json
@@ -91,11 +91,33 @@ class Verbs(TyperGroup):
                 formatter.write_dl(list(verbs.items()))
 
 
+class Verb(TyperCommand):
+    """One verb. Its arguments are shown as their metavar says, without types and braces."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return ["[OPTIONS]", *(p.metavar or p.name for p in self._arguments())]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        arguments = [(p.metavar or p.name, p.help) for p in self._arguments() if p.help]
+        records = (p.get_help_record(ctx) for p in self.get_params(ctx) if not _is_argument(p))
+        for title, rows in (("Arguments", arguments), ("Options", [r for r in records if r])):
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
+
+    def _arguments(self) -> list[Any]:
+        return [p for p in self.params if _is_argument(p)]
+
+
+def _is_argument(parameter: Any) -> bool:
+    return bool(parameter.param_type_name == "argument")
+
+
 def command(verb: str) -> Any:
     """One verb as a command of typer."""
     module = import_module(f"orchestrator.doors.cli.{MODULES.get(verb, verb)}")
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(verb, epilog="Options for every verb: see `bgctl --help`.")(
+    alone.command(verb, cls=Verb, epilog="Options for every verb: see `bgctl --help`.")(
         getattr(module, verb.replace("-", "_"))
     )
     made = typer.main.get_command(alone)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def deploy(
     ctx: typer.Context,
-    wish: Annotated[list[str], typer.Argument(metavar="WISH", help="web=2, web=./build, or 2.")],
+    wish: Annotated[list[str], typer.Argument(metavar="WISH...", help="web=2, web=./build, or 2.")],
     switch: Annotated[
         bool, typer.Option("--switch", help="Grant the cutover, too: do not stop at the gate.")
     ] = False,

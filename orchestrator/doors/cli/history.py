@@ -18,7 +18,9 @@ def history(
     rollout: Annotated[
         int | None, typer.Argument(metavar="[ROLLOUT]", help="One rollout, entry by entry.")
     ] = None,
-    last: Annotated[int, typer.Option("-n", min=1, metavar="COUNT", help="Only the newest.")] = 20,
+    last: Annotated[
+        int, typer.Option("-n", metavar="COUNT", show_default=False, help="Only the newest; = 20.")
+    ] = 20,
 ) -> None:
     """Who did what, when and why: the rollouts of this site, or one of them entry by entry."""
     from orchestrator.doors.cli.visit import run
@@ -40,7 +42,7 @@ async def _all(visit: Visit, last: int) -> Answer:
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.exits import Exit
 
-    chronicle = replace(visit.chronicle, past=visit.chronicle.past[-last:])
+    chronicle = replace(visit.chronicle, past=visit.chronicle.past[-max(last, 1) :])
     if visit.setting.json:
         return Answer(Exit.DONE, "told", more=render.history_data(chronicle))
     text = render.history(chronicle, visit.world.clock.now(), visit.paper())

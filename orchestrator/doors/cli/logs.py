@@ -17,12 +17,13 @@ FOLLOW_LINES = 400  # more than a program says between two looks
 
 def logs(
     ctx: typer.Context,
-    service: Annotated[str, typer.Argument(metavar="SERVICE")],
+    service: Annotated[str, typer.Argument(metavar="SERVICE", help="One of the site.")],
     color: Annotated[
         str | None, typer.Argument(metavar="[COLOR]", help="blue or green; default: both.")
     ] = None,
     lines: Annotated[
-        int, typer.Option("-n", min=1, metavar="LINES", help="Of each instance.")
+        int,
+        typer.Option("-n", metavar="LINES", show_default=False, help="Of each instance; = 20."),
     ] = 20,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
 ) -> None:
@@ -32,8 +33,8 @@ def logs(
     async def work(visit: Visit) -> Answer:
         colors = _colors(visit, service, color)
         if follow:
-            return await _followed(visit, service, colors, lines)
-        return await _told(visit, service, colors, lines)
+            return await _followed(visit, service, colors, max(lines, 1))
+        return await _told(visit, service, colors, max(lines, 1))
 
     run(ctx, work)
 

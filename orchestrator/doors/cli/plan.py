@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.doors.cli.visit import Visit
     from orchestrator.engine.opening import Considered
 
-Wishes = Annotated[list[str], typer.Argument(metavar="WISH", help="web=2, web=./build, or 2.")]
+Wishes = Annotated[list[str], typer.Argument(metavar="WISH...", help="web=2, web=./build, or 2.")]
 Again = Annotated[
     bool, typer.Option("--again", help="As if the same release were brought up anew.")
 ]

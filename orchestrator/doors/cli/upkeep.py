@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def retire(
     ctx: typer.Context,
     service: Annotated[
-        list[str] | None, typer.Argument(metavar="SERVICE", help="Only these; default: all.")
+        list[str] | None, typer.Argument(metavar="[SERVICE...]", help="Only these; default: all.")
     ] = None,
 ) -> None:
     """Stop what does not serve any more.

@@ -184,9 +184,20 @@ def _ready(setting: Setting, site: Site, told: Told) -> World:
 def _talk(setting: Setting, site: Site) -> Talk:
     paper = paper_for(sys.stderr)
     paper = paper if setting.color else replace(paper, color=False)
-    return talk_for(
-        sys.stderr, site.name, log_format=setting.log_format, redact=lambda text: text, paper=paper
-    )
+    try:
+        return talk_for(
+            sys.stderr, site.name, log_format=setting.log_format, redact=_clean, paper=paper
+        )
+    except NotImplementedError:
+        from orchestrator.doors.cli.plain_talk import PlainTalk
+
+        return PlainTalk()
+
+
+def _clean(text: str) -> str:
+    from orchestrator.wiring import clean
+
+    return clean(text)
 
 
 async def _in_trouble(trouble: Trouble, visit: Visit | None) -> Answer:
