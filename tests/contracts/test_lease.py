@@ -112,8 +112,10 @@ class Real:
     def gone(self) -> bool:
         return self._process.wait(timeout=10) == -signal.SIGKILL
 
-    def end(self) -> None:
-        self._process.kill()
+    def end(self, *, kill: bool = True) -> None:
+        """Killed, or in good order: its orders have come to an end."""
+        if kill:
+            self._process.kill()
         with self._process:
             pass
 

@@ -195,13 +195,13 @@ def _entries_after(connection: sqlite3.Connection, after: int) -> Iterator[Entry
 
 
 def _recall(connection: sqlite3.Connection) -> tuple[Recalled, bool]:
-    """The chronicle, and whether the cache was of use."""
+    """The chronicle, and whether the cache was up to date."""
     chronicle, last = _kept_fold(connection) or (Chronicle(), 0)
-    cached = last > 0
+    cached = True
     for entry in _entries_after(connection, last):
         chronicle = _folded(chronicle, entry)
         last = entry.number
-        cached = cached or not isinstance(entry.record, Closed)
+        cached = cached and not isinstance(entry.record, Closed)
     return Recalled(chronicle, last), cached
 
 
