@@ -9,14 +9,17 @@ worked out here that one of them would not get.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.core.record import Entry, plain
 from orchestrator.doors.cli import render
 from orchestrator.doors.cli.exits import Exit
 from orchestrator.doors.cli.paper import Ink, Paper
-from orchestrator.doors.cli.picture import Picture
+from orchestrator.doors.cli.picture import NextStep, Picture, next_steps
+from orchestrator.doors.cli.render_trouble import next_lines
+
+Steps = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Answer:
     outcome: str  # a word for programs: "rolled-out", "at-the-gate" …
     text: str = ""  # for people, on stdout
     problem: str = ""  # what went wrong, for people: on stderr
-    advice: tuple[str, ...] = ()  # what to do about it, or next, a line each
+    next: Steps = ()  # (command, what it does); where none is named, what the site has to offer
     rollout: int | None = None
     records: tuple[Entry, ...] = ()  # written since the command began
     more: dict[str, Any] = field(default_factory=dict)  # the verb's own keys in JSON
@@ -38,10 +41,12 @@ class Done(Exception):
         self.answer = answer
 
 
-def refused(problem: str, *advice: str, code: Exit = Exit.BAD_INPUT, outcome: str = "") -> Done:
+def refused(
+    problem: str, *next_: tuple[str, str], code: Exit = Exit.BAD_INPUT, outcome: str = ""
+) -> Done:
     """The end of a verb that touched nothing."""
     word = outcome or code.name.lower().replace("_", "-")
-    return Done(Answer(code, word, problem=problem, advice=advice))
+    return Done(Answer(code, word, problem=problem, next=next_))
 
 
 def tell(answer: Answer, picture: Picture | None, *, as_json: bool, color: bool) -> None:
@@ -52,17 +57,25 @@ def tell(answer: Answer, picture: Picture | None, *, as_json: bool, color: bool)
         print(json.dumps(data(answer, picture), ensure_ascii=False))
         return
     out, talk = _paper(sys.stdout, color), _paper(sys.stderr, color)
-    last = "" if picture is None else _serving(picture)
+    steps = _steps(answer, picture)
     if answer.text:
         print(answer.text)
     if answer.problem:
         sys.stdout.flush()
-        problem = render.trouble(answer.problem, next=answer.advice, paper=talk)
-        print(problem, file=sys.stderr, flush=True)
-    elif answer.advice:
-        print("\n".join(f"  {line}" for line in answer.advice))
-    if last and not answer.whole:
-        print(out.ink(Ink.STRONG, last))
+        lines = next_lines(steps, talk)
+        problem = render.trouble(answer.problem, paper=talk)
+        print("\n".join((problem, *lines)), file=sys.stderr, flush=True)
+    elif steps:
+        print("\n".join(next_lines(steps, out)))
+    if picture is not None and not answer.whole:
+        print(out.ink(Ink.STRONG, _serving(picture)))
+
+
+def _steps(answer: Answer, picture: Picture | None) -> tuple[NextStep, ...]:
+    """What to say next: the verb's own word, else what an open rollout has to offer."""
+    if answer.next or picture is None or answer.whole or picture.chronicle.open is None:
+        return tuple(NextStep(command, does) for command, does in answer.next)
+    return next_steps(picture.chronicle, picture.now, picture.sighting, driven=picture.driven)
 
 
 def data(answer: Answer, picture: Picture | None) -> dict[str, Any]:
@@ -72,14 +85,17 @@ def data(answer: Answer, picture: Picture | None) -> dict[str, Any]:
         "exit": answer.exit.value,
         "problem": answer.problem,
         "serving": [],
-        "rollout": answer.rollout,
-        "next_steps": list(answer.advice),
+        "rollout": None,
+        "next_steps": [],
     }
     if picture is not None:
-        known = render.result_data(
+        common = render.result_data(
             picture, outcome=answer.outcome, exit_code=answer.exit.value, problem=answer.problem
         )
-        common |= known | ({} if answer.rollout is None else {"rollout": answer.rollout})
+    if answer.rollout is not None:
+        common["rollout"] = answer.rollout
+    if answer.next:
+        common["next_steps"] = [{"command": c, "does": d} for c, d in answer.next]
     common["records"] = [entry_data(entry) for entry in answer.records]
     return common | answer.more
 
@@ -94,7 +110,5 @@ def _serving(picture: Picture) -> str:
 
 
 def _paper(stream: Any, color: bool) -> Paper:
-    from dataclasses import replace
-
     paper = render.paper_for(stream)
     return paper if color else replace(paper, color=False)

@@ -212,7 +212,12 @@ def _ended_badly(error: Any, as_json: bool) -> int:
     answer = bug(error)
     if hasattr(error, "format_message"):
         problem = error.format_message()
-        answer = Answer(Exit.BAD_INPUT, "bad-input", problem=problem, advice=("bgctl --help",))
+        answer = Answer(
+            Exit.BAD_INPUT,
+            "bad-input",
+            problem=problem,
+            next=(("bgctl --help", "the verbs and options"),),
+        )
     tell(answer, None, as_json=as_json, color=False)
     return answer.exit
 

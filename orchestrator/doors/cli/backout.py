@@ -71,7 +71,7 @@ async def _turn(visit: Visit, rollout: Rollout, why: str) -> Answer:
         return await _undo_closed(visit, [])
     standing = await drive.carry_on(visit, doing=f"backing out of rollout {rollout.id}")
     if asked and (reason := await drive.answer_to(visit, asked)):
-        raise refused(f"It does not go back: {reason}.", "bgctl status", code=Exit.FORBIDDEN)
+        raise refused(f"It does not go back: {reason}.", code=Exit.FORBIDDEN)
     return await ended(visit, standing, rollout.id, wanted=wanted)
 
 
@@ -136,14 +136,14 @@ def _nothing(found: Nothing) -> Done:
         case Nothing.BACKED_OUT_BEFORE:
             return refused(
                 "Nothing to back out: the last rollout was backed out before.",
-                "bgctl backout --to RELEASE   goes further back",
-                "bgctl releases               what lies staged",
+                ("bgctl backout --to RELEASE", "goes further back"),
+                ("bgctl releases", "what lies staged"),
                 outcome="nothing-to-back-out",
             )
         case Nothing.FIRST:
             return refused(
                 "Nothing served before it, so there is nothing to go back to.",
-                "bgctl deploy WISH   brings something else up",
+                ("bgctl deploy WISH", "brings something else up"),
                 code=Exit.FORBIDDEN,
                 outcome="first",
             )

@@ -59,7 +59,7 @@ def with_soak(policy: Policy, soak: str | None) -> Policy:
         return policy
     soak_s = seconds(soak)
     if soak_s is None:
-        raise refused(f"--soak {soak!r} is no time", "Write it with a unit: 500ms, 30s, 10m.")
+        raise refused(f"--soak {soak!r} is no time; write it with a unit: 500ms, 30s, 10m.")
     return replace(policy, soak_s=soak_s, soak_within_s=max(policy.soak_within_s, 10 * soak_s, 10))
 
 

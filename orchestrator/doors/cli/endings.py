@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from orchestrator.core.chronicle import Past
-from orchestrator.core.decide import For, Wait, why_gave_up
+from orchestrator.core.decide import For, why_gave_up
 from orchestrator.core.record import Outcome
 from orchestrator.core.rollout import Rollout
 from orchestrator.doors.cli.answer import Answer
@@ -75,24 +75,20 @@ def _waiting(standing: Standing, rollout: Rollout) -> Answer:
             Exit.INTERRUPTED,
             "interrupted",
             problem=f"Rollout {rollout.id} was interrupted on its way {way}; it stays open.",
-            advice=("bgctl resume    go on", "bgctl backout   go back"),
         )
     match standing.wait.what:
         case For.GRANT:
             return _at_gate(rollout)
         case For.PAUSED:
             text = f"Rollout {rollout.id} is paused: it stands still until `bgctl resume`."
-            return Answer(Exit.DONE, "paused", text=text, advice=_PAUSED)
+            return Answer(Exit.DONE, "paused", text=text)
         case For.PERSON:
-            return _needs_person(rollout, standing.wait)
+            return _needs_person(rollout)
         case For.RETRY:
             text = f"Rollout {rollout.id} tries again in a moment."
-            return Answer(Exit.TIMED_OUT, "retrying", text=text, advice=_PAUSED)
+            return Answer(Exit.TIMED_OUT, "retrying", text=text)
         case _:
             assert_never(standing.wait.what)
-
-
-_PAUSED = ("bgctl resume    go on", "bgctl backout   go back")
 
 
 def _at_gate(rollout: Rollout) -> Answer:
@@ -102,27 +98,12 @@ def _at_gate(rollout: Rollout) -> Answer:
     owner = rollout.policy.cutover.owner if rollout.policy.cutover else None
     waits = f" for {owner}" if owner else ""
     text = f"{spoken(rollout.wish)} {runs}{waits} at the gate {rollout.gate.name!r}."
-    return Answer(Exit.DONE, "at-the-gate", text=text, advice=_GATE)
+    return Answer(Exit.DONE, "at-the-gate", text=text)
 
 
-_GATE = ("bgctl switch    send the traffic there", "bgctl backout   take it away again")
-
-
-def _needs_person(rollout: Rollout, wait: Wait) -> Answer:
+def _needs_person(rollout: Rollout) -> Answer:
     if rollout.gate is not None and not rollout.stuck:
         problem = f"Nobody granted {rollout.gate.name!r} in time. It still waits."
-        advice = (
-            "bgctl resume    prove it again, and open the gate again",
-            "bgctl backout   take it away again",
-        )
-        return Answer(Exit.TIMED_OUT, "gate-timed-out", problem=problem, advice=advice)
+        return Answer(Exit.TIMED_OUT, "gate-timed-out", problem=problem)
     problem = f"Rollout {rollout.id} is stuck: {why_gave_up(rollout)}."
-    back = () if rollout.backing_out else ("bgctl backout            go back",)
-    forward = ("bgctl resume --forward   turn forward again",) if rollout.backing_out else ()
-    advice = (
-        "bgctl resume             try again",
-        *back,
-        *forward,
-        "bgctl abandon --why …    leave everything as it stands",
-    )
-    return Answer(Exit.STUCK, "stuck", problem=problem, advice=advice)
+    return Answer(Exit.STUCK, "stuck", problem=problem)

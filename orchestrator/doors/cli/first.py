@@ -43,7 +43,7 @@ def _first(folder: Path) -> Answer:
     if (folder / SITE_FILE).exists():
         problem = f"{folder / SITE_FILE} is there already; it was left alone."
         return Answer(
-            Exit.BAD_INPUT, "exists", problem=problem, advice=("bgctl check   what it says",)
+            Exit.BAD_INPUT, "exists", problem=problem, next=(("bgctl check", "what it says"),)
         )
     try:
         written = [_write(folder / name, text) for name, text in first_files(folder).items()]
@@ -54,7 +54,7 @@ def _first(folder: Path) -> Answer:
         Exit.DONE,
         "written",
         text="\n".join(f"Wrote {path}." for path in written),
-        advice=("bgctl check            says what is wrong", "bgctl deploy web=1.0   brings it up"),
+        next=(("bgctl check", "says what is wrong"), ("bgctl deploy web=1.0", "brings it up")),
         more={"files": written},
     )
 

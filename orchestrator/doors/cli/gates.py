@@ -75,7 +75,7 @@ async def _driven(
     asked = await drive.ask(visit, request) if request else None
     standing = await drive.carry_on(visit, doing=f"switching rollout {rollout.id}")
     if asked and (reason := await drive.answer_to(visit, asked)):
-        raise refused(f"It was not done: {reason}.", "bgctl status")
+        raise refused(f"It was not done: {reason}.")
     wanted = Outcome.BACKED_OUT if back else Outcome.ROLLED_OUT
     return await ended(visit, standing, rollout.id, wanted=wanted)
 
@@ -86,8 +86,8 @@ def _open(visit: Visit) -> Rollout:
     if visit.chronicle.open is None:
         raise refused(
             "There is nothing to switch: no rollout is open.",
-            "bgctl deploy WISH   brings a release up",
-            "bgctl history       what was done so far",
+            ("bgctl deploy WISH", "brings a release up"),
+            ("bgctl history", "what was done so far"),
             outcome="nothing-to-switch",
         )
     return visit.chronicle.open
@@ -118,8 +118,5 @@ def _must_stand_open(rollout: Rollout, gate: str) -> None:
         why = f"it has not come to a gate {gate!r}"
     raise refused(
         f"There is nothing to grant: rollout {rollout.id} is open, but {why}.",
-        "bgctl status    how far it is",
-        "bgctl resume    go on with it",
-        "bgctl backout   go back",
         outcome="nothing-to-switch",
     )

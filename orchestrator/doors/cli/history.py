@@ -58,7 +58,7 @@ async def _story(visit: Visit, rollout: int) -> Answer:
     if not entries:
         count = visit.chronicle.rollouts
         there = f"there are 1 to {count}" if count else "there is none yet"
-        raise refused(f"There is no rollout {rollout}: {there}.", "bgctl history")
+        raise refused(f"There is no rollout {rollout}: {there}.", ("bgctl history", "all of them"))
     if visit.setting.json:
         more = render.story_data(entries)
         return Answer(Exit.DONE, "told", more=more, rollout=rollout, records=entries)

@@ -32,7 +32,7 @@ def not_opened(considered: Considered) -> Answer:
     """Why a plan was not opened. Nothing was touched."""
     planned, proof = considered.plan, considered.proof
     if isinstance(planned, Unplannable):
-        return Answer(Exit.FORBIDDEN, "no-plan", problem=planned.reason, advice=(planned.advice,))
+        return Answer(Exit.FORBIDDEN, "no-plan", problem=f"{planned.reason}\n{planned.advice}")
     if isinstance(proof, Broken):
         story = "\n".join(f"  {number}. {line}" for number, line in enumerate(proof.story, 1))
         problem = f"This plan could break a promise: {proof.promise}. It was not opened.\n{story}"
@@ -53,9 +53,6 @@ async def stays(visit: Visit, rollout: Rollout, why: str = "") -> Done:
     )
     return refused(
         problem,
-        "bgctl status    how far it is",
-        "bgctl resume    go on with it",
-        "bgctl backout   take it back, then deploy again",
         code=Exit.SOMEBODY_ELSE,
         outcome="another-is-open",
     )

@@ -61,7 +61,7 @@ async def _resumed(visit: Visit, why: str, *, forward: bool) -> Answer:
     asked = await drive.ask(visit, Asked(rollout.id, what, visit.by, why)) if what else None
     standing = await drive.carry_on(visit, doing=f"resuming rollout {rollout.id}")
     if asked and (reason := await drive.answer_to(visit, asked)):
-        raise refused(f"It was not done: {reason}.", "bgctl status")
+        raise refused(f"It was not done: {reason}.")
     goes_back = rollout.backing_out and not forward
     wanted = Outcome.BACKED_OUT if goes_back else Outcome.ROLLED_OUT
     return await ended(visit, standing, rollout.id, wanted=wanted)
@@ -104,7 +104,6 @@ async def _paused(visit: Visit, why: str) -> Answer:
         Exit.DONE,
         "paused",
         text=text,
-        advice=("bgctl resume    go on", "bgctl backout   go back"),
         rollout=rollout.id,
         records=await visit.records(),
     )
@@ -121,15 +120,15 @@ async def _abandoned(visit: Visit, why: str) -> Answer:
     if not why and (split := await _may_be_split(visit, rollout)):
         raise refused(
             f"{split}. Leaving it so needs a reason.",
-            "bgctl abandon --why TEXT",
-            "bgctl backout             go back instead",
+            ("bgctl abandon --why TEXT", "leave it so"),
+            ("bgctl backout", "go back instead"),
             code=Exit.FORBIDDEN,
             outcome="needs-why",
         )
     asked = await drive.ask(visit, Asked(rollout.id, What.ABANDON, visit.by, why))
     standing = await drive.carry_on(visit, doing=f"abandoning rollout {rollout.id}")
     if reason := await drive.answer_to(visit, asked):
-        raise refused(f"It was not done: {reason}.", "bgctl status")
+        raise refused(f"It was not done: {reason}.")
     return await ended(visit, standing, rollout.id, wanted=Outcome.ABANDONED)
 
 
@@ -158,7 +157,7 @@ def _open(visit: Visit, verb: str) -> Rollout:
     if visit.chronicle.open is None:
         raise refused(
             f"There is nothing to {verb}: no rollout is open.",
-            "bgctl history   what was done so far",
+            ("bgctl history", "what was done so far"),
             outcome=f"nothing-to-{verb}",
         )
     return visit.chronicle.open

@@ -20,35 +20,33 @@ def answer_to(trouble: Trouble, *, is_open: bool) -> Answer:
     """`is_open`: whether a rollout is open, so that something may have been touched."""
     match trouble:
         case Busy():
-            return Answer(Exit.SOMEBODY_ELSE, "busy", problem=trouble.why, advice=_LOOK_ON)
+            return Answer(Exit.SOMEBODY_ELSE, "busy", problem=trouble.why, next=_LOOK_ON)
         case Superseded():
             what = f"Somebody else took over: {trouble.why}"
-            return Answer(
-                Exit.SOMEBODY_ELSE, "superseded", problem=what, advice=("bgctl status -w",)
-            )
+            return Answer(Exit.SOMEBODY_ELSE, "superseded", problem=what, next=_LOOK_ON)
         case Damaged():
             return Answer(Exit.BAD_INPUT, "damaged", problem=trouble.why)
         case NoRoom() if is_open:
-            return Answer(Exit.STUCK, "no-room", problem=trouble.why, advice=_ROOM)
+            return Answer(Exit.STUCK, "no-room", problem=trouble.why, next=_ROOM)
         case NoRoom():
             return Answer(Exit.BAD_INPUT, "no-room", problem=trouble.why)
         case _ if is_open:
-            return Answer(Exit.STUCK, "stuck", problem=trouble.why, advice=_MENDED)
+            return Answer(Exit.STUCK, "stuck", problem=trouble.why, next=_MENDED)
         case _:
-            return Answer(Exit.BAD_INPUT, "refused", problem=trouble.why, advice=("bgctl check",))
+            return Answer(Exit.BAD_INPUT, "refused", problem=trouble.why, next=_CHECK)
 
 
-_LOOK_ON = ("bgctl status -w   look on", "bgctl history     what was done")
-_ROOM = ("bgctl resume   once there is room",)
-_MENDED = ("bgctl resume    once that is mended", "bgctl backout   to go back")
+_LOOK_ON = (("bgctl status -w", "look on"), ("bgctl history", "what was done"))
+_CHECK = (("bgctl check", "says everything that is wrong"),)
+_ROOM = (("bgctl resume", "once there is room"),)
+_MENDED = (("bgctl resume", "once that is mended"), ("bgctl backout", "to go back"))
 
 
 def bug(error: Exception) -> Answer:
     """A mistake of ours. `BG_DEBUG=1` shows all of it."""
     if os.environ.get("BG_DEBUG"):
         raise error
-    going_on = "What was under way stands as the journal says: `bgctl resume` goes on with it."
-    return Answer(Exit.BUG, "bug", problem=report(error), advice=(going_on,))
+    return Answer(Exit.BUG, "bug", problem=report(error))
 
 
 def report(error: BaseException) -> str:

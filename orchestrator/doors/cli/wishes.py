@@ -11,7 +11,7 @@ from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.model import Color, Release, Site
 from orchestrator.core.record import Wanted, Wish
 from orchestrator.core.sight import Sighting
-from orchestrator.core.words import joined
+from orchestrator.core.words import joined, sentence
 from orchestrator.doors.cli.answer import refused
 from orchestrator.ports.artifacts import Artifacts
 
@@ -42,9 +42,13 @@ def wanted_words(words: list[str], site: Site) -> dict[str, str]:
             elif wanted.setdefault(name, release) != release:
                 problems.append(f"{name} is asked to be both {wanted[name]} and {release}")
     if problems:
-        advice = "A WISH is web=2 (a version), web=./build (a path), or 2 (every service)."
-        raise refused("\n".join(dict.fromkeys(problems)), advice)
+        problems.append("A WISH is web=2 (a version), web=./build (a path), or 2 (every service).")
+        raise refused("\n".join(_sentences(problems)))
     return {name: wanted[name] for name in known if name in wanted}
+
+
+def _sentences(problems: list[str]) -> list[str]:
+    return [sentence(p[:1].upper() + p[1:]) for p in dict.fromkeys(problems)]
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
@@ -81,7 +85,7 @@ def staged_wish(
             missing.append(f"{service} has no staged release {word!r}")
     if missing or not found:
         problem = "; ".join(missing) or f"no service has a staged release {' '.join(words)!r}"
-        raise refused(problem, "bgctl releases   what lies staged")
+        raise refused(problem, ("bgctl releases", "what lies staged"))
     return tuple(found)
 
 
