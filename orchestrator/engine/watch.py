@@ -63,13 +63,17 @@ class _Watched:
         elif seen.start != self.start:
             self.start, self.samples = seen.start, ()
             self.starts += 1
-        if seen is not None and seen.note:
+        if seen is not None and seen.note and not self._of_before(seen):
             self.last = seen.note
 
     def take(self, taken: Sample) -> None:
         self.samples = (*self.samples, taken)[-SAMPLES_KEPT:]
-        if taken.why:
-            self.last = taken.why if not (self.seen and self.seen.note) else self.last
+        if taken.why and (self.seen is None or not self.seen.note or self._of_before(self.seen)):
+            self.last = taken.why
+
+    def _of_before(self, seen: InstanceSeen) -> bool:
+        """Whether its note tells of a start before this watch: it runs, and has not died since."""
+        return seen.running and self.starts <= 1
 
 
 @dataclass(slots=True)
