@@ -7,11 +7,13 @@ hold any more is a fall to it, written down, and done again.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from orchestrator.core.chronicle import Chronicle, fallen
 from orchestrator.core.decide import For, Wait, decide
 from orchestrator.core.record import Failed, Trouble
+from orchestrator.core.rollout import Rollout
 from orchestrator.core.steps import name
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.perform import perform
@@ -41,7 +43,7 @@ async def advance(driver: Driver, *, wait_for: tuple[For, ...] = (For.RETRY,)) -
     Raises `Superseded` (somebody else drives), `NoRoom` (the journal cannot be written).
     """
     await _look_back(driver)
-    while (rollout := driver.chronicle.open) is not None:
+    while (rollout := await _read_on(driver)) is not None:
         if driver.stop.is_set():
             return Standing(driver.chronicle, stopped=True)
         move = decide(rollout, driver.world.clock.now())
@@ -51,11 +53,15 @@ async def advance(driver: Driver, *, wait_for: tuple[For, ...] = (For.RETRY,)) -
                 return Standing(driver.chronicle, move)
             await _wait(driver, move)
             continue
-        try:
+        with contextlib.suppress(Raced):  # there is news: decide again
             await perform(driver, move)
-        except Raced:
-            await driver.catch_up()
     return Standing(driver.chronicle)
+
+
+async def _read_on(driver: Driver) -> Rollout | None:
+    """The open rollout, with everything that anybody has asked of it up to now."""
+    await driver.catch_up()
+    return driver.chronicle.open
 
 
 async def _wait(driver: Driver, wait: Wait) -> None:
