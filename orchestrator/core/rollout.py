@@ -230,7 +230,9 @@ def _asked(rollout: Rollout, asked: Asked, entry: Entry) -> Rollout:
         case What.PAUSE:
             return replace(rollout, paused=True)
         case What.GO_ON if rollout.paused:
-            return replace(rollout, paused=False)
+            # Nobody watched in between, so a watch begins anew. A gate's time runs on.
+            begun = rollout.begun if rollout.gate else None
+            return replace(rollout, paused=False, begun=begun)
         case What.RETRY if rollout.stuck:
             return _anew(rollout)
         case What.RETRY if rollout.gate:
