@@ -1,7 +1,7 @@
-"""A small shop whose story is told with real values: planned by `plan`, decided by `decide`, folded by `fold`.
+"""A small shop whose story is told with real values, planned, decided and folded by the core.
 
-Each sample is the entries of a journal and the world that goes with them, so a picture drawn from it is one
-that people will see.
+Each sample is the entries of a journal and the world that goes with them, so a picture drawn from
+it is one that people will see.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Story:
 
     site: Site = SHOP
     now: float = NOON
-    sighting: Sighting = Sighting(switch=SwitchSeen(up=True))
+    sighting: Sighting = field(default_factory=Sighting)
     chronicle: Chronicle = field(default_factory=Chronicle)
     entries: tuple[Entry, ...] = ()
     starts: int = 0
@@ -139,7 +139,7 @@ class Story:
         self.write(opened, after_s=60)
 
     def drive(self, *, to: type | None = None, back_to: type | None = None) -> None:
-        """Until it closes or waits; `to`: until a step of this kind has begun (`back_to`: its undo)."""
+        """Until it closes or waits, or a step of the kind `to` (or the undo of `back_to`) began."""
         while (rollout := self.chronicle.open) is not None:
             match decide(rollout, self.now):
                 case Do(index):

@@ -1,8 +1,7 @@
 """Values to JSON-ready dicts, for `-o json`: a documented contract.
 
-Names here change only with a note in the changelog. Times are seconds since 1970, lengths of time
-end in `_s`, colors, kinds and outcomes are the words of the journal. `sentence` and `line` hold what
-people are shown.
+Names here change only with a note in the changelog. Times are seconds since 1970; colors, kinds and
+outcomes are the words of the journal. `sentence` and `line` hold what people are shown.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from orchestrator.doors.cli.render_status import drifts
 from orchestrator.doors.cli.render_steps import step_state
 from orchestrator.doors.cli.render_tree import verdict_of
 from orchestrator.engine.opening import Considered
+from orchestrator.ports.lease import Holder
 
 Data = dict[str, Any]
 
@@ -84,17 +84,20 @@ def status_data(picture: Picture) -> Data:
             }
             for s in picture.chronicle.standbys
         ],
-        "driver": None
-        if holder is None
-        else {
-            "by": holder.by,
-            "doing": holder.doing,
-            "since": holder.since_s,
-            "alive": holder.alive,
-        },
+        "driver": None if holder is None else _driver(holder),
         "drift": list(drifts(picture)),
         "unreached": [] if sighting is None else list(sighting.unreached),
         "switch_up": None if sighting is None else sighting.switch.up,
+    }
+
+
+def _driver(holder: Holder) -> Data:
+    return {
+        "by": holder.by,
+        "doing": holder.doing,
+        "since": holder.since_s,
+        "alive": holder.alive,
+        "epoch": holder.epoch,
     }
 
 

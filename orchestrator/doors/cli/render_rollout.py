@@ -37,9 +37,9 @@ def rollout_lines(picture: Picture, paper: Paper) -> list[str]:
 
 def rollout_heading(rollout: Rollout, now: float, paper: Paper) -> list[str]:
     what = f"Rollout {rollout.id}: {wish_in_words(rollout.wish)}"
-    by = f"by {rollout.by}, {span(max(now - rollout.opened_s, 0))} ago"
-    lines = paper.wrapped(f"{what} ({by})")
-    if rollout.backing_out:
+    by = f"by {rollout.by}, {span(int(max(now - rollout.opened_s, 0)))} ago"
+    lines = paper.wrapped(what if rollout.outcome else f"{what} ({by})")
+    if rollout.backing_out and not rollout.outcome:
         why = f"going back: {rollout.turned}"
         lines += [paper.ink(Ink.CARE, line) for line in paper.wrapped(sentence(why))]
     return [paper.ink(Ink.STRONG, lines[0]), *lines[1:]]
@@ -49,7 +49,7 @@ def since(rollout: Rollout, now: float) -> str:
     """How long the step at hand takes already; empty where it has not begun."""
     if rollout.begun is None or now - rollout.since_s < 1:
         return ""
-    return span(now - rollout.since_s)
+    return span(int(now - rollout.since_s))
 
 
 def _state(rollout: Rollout, picture: Picture, paper: Paper) -> list[str]:

@@ -95,7 +95,7 @@ def _word(seen: InstallationSeen, picture: Picture) -> tuple[str, Ink]:
 
 
 def verdict_of(seen: InstallationSeen, picture: Picture) -> Verdict | None:
-    """What is known of its health: sampled just now, or found since its start by the open rollout."""
+    """What is known of its health: sampled just now, or found by the open rollout."""
     if (sampled := picture.verdicts.get((seen.service, seen.color))) is not None:
         return sampled
     found = picture.chronicle.open.found_well() if picture.chronicle.open else {}

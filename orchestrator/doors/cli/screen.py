@@ -1,0 +1,86 @@
+"""A part of a terminal that is drawn again and again in place, below what was written before.
+
+Rich does the moving and the erasing. What is too high loses its top, because the end of each of
+our pictures is what matters most: who serves. When the terminal changes its width, the lines that
+stand there are no longer where they were, so the picture begins anew below them.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.text import Text
+
+
+class Screen:
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+
+        self._stream = stream
+        self._console = Console(
+            file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False
+        )
+        self._live: Live | None = None
+        self._width = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """The last picture stays where it is."""
+        if self._live is not None:
+            live, self._live = self._live, None
+            live.stop()
+
+    @property
+    def columns(self) -> int:
+        return self._console.width
+
+    def draw(self, picture: str) -> None:
+        """Put this picture in the place of the one before."""
+        if self._console.width != self._width:
+            self._begin_anew()
+        assert self._live is not None
+        self._live.update(self._fitted(picture), refresh=True)
+
+    def write(self, line: str) -> None:
+        """A line that stays, above the picture."""
+        from rich.text import Text
+
+        self._console.print(Text.from_ansi(line), soft_wrap=True)
+
+    def _begin_anew(self) -> None:
+        from rich.live import Live
+
+        if self._live is not None:
+            self._live.transient = True
+            self._live.stop()
+        self._width = self._console.width
+        self._live = Live(
+            console=self._console,
+            auto_refresh=False,
+            vertical_overflow="crop",
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def _fitted(self, picture: str) -> Text:
+        from rich.text import Text
+
+        lines = picture.splitlines()
+        room = max(self._console.height - 1, 3)
+        if len(lines) > room:
+            left_out = len(lines) - room + 1
+            lines = [f"… {left_out} lines above", *lines[left_out:]]
+        text = Text.from_ansi("\n".join(lines))
+        text.no_wrap, text.overflow = True, "crop"
+        return text
