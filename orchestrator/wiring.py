@@ -8,6 +8,8 @@ and nothing is touched; making a world ready creates no file.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.envoy.switch import EnvoySwitch
@@ -20,8 +22,9 @@ from orchestrator.adapters.local.redact import Redactor
 from orchestrator.adapters.sqlite.database import Database
 from orchestrator.adapters.sqlite.journal import SqliteJournal
 from orchestrator.adapters.sqlite.lease import SqliteLease
-from orchestrator.core.model import Site
+from orchestrator.core.model import Color, Site
 from orchestrator.engine.world import World
+from orchestrator.ports.trouble import Refused
 from orchestrator.ports.witness import Witness
 
 _SECRETS = Redactor()
@@ -56,3 +59,55 @@ def ready(site: Site, *, witness: Witness) -> World:
         clock=clock,
         witness=witness,
     )
+
+
+# -- What `check` asks of this machine, before anything starts -----------------------------
+
+
+def envoys(site: Site) -> dict[str, str]:
+    """For each switch the Envoy that would run it, `1.40.0, /path/to/envoy`. `Refused`: none."""
+    from orchestrator.adapters.envoy.binary import find_envoy, version_of
+
+    paths = {spec.name: find_envoy(spec, site.folder) for spec in site.switches}
+    return {name: f"{version_of(path)}, {path}" for name, path in paths.items()}
+
+
+def strangers(site: Site) -> tuple[str, ...]:
+    """The ports of the site that somebody else listens on, each as a sentence."""
+    from orchestrator.adapters.local.listeners import on_port
+
+    processes = LocalProcesses(os.path.join(site.state, "run"))
+    return tuple(
+        f"port {port} of {who} is taken by {listener}"
+        for port, who, name in _ports(site)
+        for listener in on_port(port)
+        if listener.pid is None or not processes.belongs(name, listener.pid)
+    )
+
+
+def _ports(site: Site) -> Iterator[tuple[int, str, str]]:
+    """Each port with whose it is, and the name of the process that should have it."""
+    for spec in site.switches:
+        yield spec.port, f"the switch {spec.name}", f"envoy/{spec.name}"
+    for service in site.services:
+        for color in Color:
+            for i in range(service.placement.count):
+                who = f"{service.name} {color.value} #{i}"
+                yield service.placement.port(color, i), who, f"{service.name}/{color.value}/{i}"
+
+
+async def unreadable_secrets(site: Site) -> tuple[str, ...]:
+    """The secrets that could not be read just now, each as a sentence.
+
+    Runs the commands they come from.
+    """
+    from orchestrator.adapters.local.secrets import resolve
+
+    found = []
+    for service in site.services:
+        for pair in service.recipe.env:
+            try:
+                await resolve(replace(service.recipe, env=(pair,)), site.folder, _SECRETS)
+            except Refused as refused:
+                found.append(f"{service.name}: {refused.why}")
+    return tuple(found)

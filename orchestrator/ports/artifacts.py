@@ -25,3 +25,7 @@ class Artifacts(Protocol):
         instead.
         """
         ...
+
+    def available(self, service: Service) -> tuple[str, ...]:
+        """The versions that `artifact:` finds now, by name; nothing is read."""
+        ...

@@ -69,13 +69,16 @@ class LocalArtifacts:
             f"and nothing staged. There is: {self._existing(service)}"
         )
 
-    def _existing(self, service: Service) -> str:
-        """The versions that could have been asked for, newest names last, bounded."""
+    def available(self, service: Service) -> tuple[str, ...]:
         before, _, after = service.artifact.partition("{version}")
         start, end = (os.path.join(self._folder, before), after)
         paths = glob.glob(f"{glob.escape(start)}*{glob.escape(end)}")
         names = {path[len(start) : len(path) - len(end)] for path in paths}
-        names = {name for name in names if VERSION.fullmatch(name)}
+        return tuple(sorted(name for name in names if VERSION.fullmatch(name)))
+
+    def _existing(self, service: Service) -> str:
+        """The versions that could have been asked for, newest names last, bounded."""
+        names = set(self.available(service))
         names |= {f"{release.label} (staged)" for release in self._shelf.staged(service.name)}
         ordered = sorted(names)[-SHOWN:]
         return ", ".join(ordered) if ordered else "none yet"

@@ -25,3 +25,7 @@ class MemoryArtifacts:
                 return Artifact(release, None)
         there = ", ".join(dict.fromkeys(a.release.version for a in offers)) or "none"
         raise Refused(f"there is no {service.name} {wanted}; there is: {there}")
+
+    def available(self, service: Service) -> tuple[str, ...]:
+        offers = self._world.offers.get(service.name, [])
+        return tuple(sorted({artifact.release.version for artifact in offers}))

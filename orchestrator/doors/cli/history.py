@@ -71,6 +71,11 @@ async def _releases(visit: Visit) -> Answer:
     from orchestrator.doors.cli.exits import Exit
 
     picture = await visit.picture()
+    artifacts, services = visit.world.artifacts, visit.world.site.services
+    can_be_had = {service.name: artifacts.available(service) for service in services}
     if visit.setting.json:
-        return Answer(Exit.DONE, "told", more=render.releases_data(picture))
-    return Answer(Exit.DONE, "told", text=render.releases(picture, visit.paper()))
+        more = render.releases_data(picture) | {"available": can_be_had}
+        return Answer(Exit.DONE, "told", more=more)
+    had = [f"{name} can be had: {', '.join(v) or 'none'}" for name, v in can_be_had.items()]
+    text = "\n".join((render.releases(picture, visit.paper()), *had))
+    return Answer(Exit.DONE, "told", text=text)

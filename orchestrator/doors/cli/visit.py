@@ -100,11 +100,13 @@ class Visit:
         chronicle = (await self.world.journal.recall()).chronicle
         switch, services = self.world.switch, self.world.site.services
         outer = ((s.name, switch.outer_address(s.name)) for s in services)
-        inner = (((s.name, c), switch.preview_address(s.name, c)) for s in services for c in Color)
+        seen = sighting or await survey(self.world, None)
+        ask = services if seen.switch.up else ()  # a preview's port is chosen when it is asked for
+        inner = (((s.name, c), switch.preview_address(s.name, c)) for s in ask for c in Color)
         return Picture(
             site=self.world.site,
             chronicle=chronicle,
-            sighting=sighting or await survey(self.world, None),
+            sighting=seen,
             now=self.world.clock.now(),
             holder=await self.world.lease.holder(),
             addresses={name: url for name, url in outer if url},
