@@ -3,9 +3,9 @@
     python -m e2e.sample web --port 8101 --color blue --version 2 --uses http://127.0.0.1:23000
 
 Answers JSON: {"service", "color", "version", "instance", "body", "api": what the used service
-said}. `/slow` takes 300 ms, `/stream` takes `--stream` seconds in chunks, `/healthz` is well, `/ill`
-and `/well` change that; a POST is answered with the length of what arrived. Anything else is like
-`/`. Loopback only.
+said}. `/slow` takes 300 ms, `/stream` takes `--stream` seconds in chunks, `/healthz` is well,
+`/ill` and `/well` change that; a POST is answered with the length of what arrived. Anything else is
+like `/`. Loopback only.
 """
 
 from __future__ import annotations

@@ -156,27 +156,13 @@ def _clusters(site: Site, spec: SwitchSpec) -> list[Json]:
 
 
 def _cluster(service: Service, color: Color) -> Json:
-    """Who gets traffic.
+    """Who gets traffic. An instance that refuses connections is passed over by the routes' retries.
 
-    Instances that refuse connections are left out for a moment, but never all of them.
+    It is not left out for a while (outlier detection): when a whole color came back, the first
+    instance to do so would be the one left out.
     """
-    return {
-        **_endpoints(names.cluster(service.name, color), service, color),
-        "lb_policy": "LEAST_REQUEST",
-        "outlier_detection": {
-            "split_external_local_origin_errors": True,
-            "consecutive_local_origin_failure": 3,
-            "enforcing_consecutive_local_origin_failure": 100,
-            "enforcing_local_origin_success_rate": 0,
-            "enforcing_consecutive_5xx": 0,  # what the application answers is the probes' business
-            "enforcing_consecutive_gateway_failure": 0,
-            "enforcing_success_rate": 0,
-            "interval": "1s",
-            "base_ejection_time": "1s",
-            "max_ejection_time": "5s",
-            "max_ejection_percent": 50,
-        },
-    }
+    name = names.cluster(service.name, color)
+    return {**_endpoints(name, service, color), "lb_policy": "LEAST_REQUEST"}
 
 
 def _preview_cluster(service: Service, color: Color) -> Json:
@@ -194,13 +180,13 @@ def _preview_cluster(service: Service, color: Color) -> Json:
                 "no_traffic_healthy_interval": "0.5s",
                 "unhealthy_threshold": 1,
                 "healthy_threshold": 1,
-                **_check(service),
+                **check_of(service),
             }
         ],
     }
 
 
-def _check(service: Service) -> Json:
+def check_of(service: Service) -> Json:
     """The service's first http probe as far as Envoy can ask it (path, host, status); else that a
     connection opens.
     """

@@ -70,7 +70,8 @@ class Places:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         files.make_folder(self._folder)
-        with open(f"{self._path}.lock", "w", encoding="ascii") as lock:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+        with open(os.open(f"{self._path}.lock", flags, 0o600), "wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

@@ -105,7 +105,7 @@ def _action(way: Json, retry_on: str) -> Json:
         "retry_policy": {
             "retry_on": retry_on,
             "num_retries": 4,
-            "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.1s"},
+            "retry_back_off": {"base_interval": "0.001s", "max_interval": "0.02s"},
             "retry_host_predicate": [
                 {
                     "name": "envoy.retry_host_predicates.previous_hosts",

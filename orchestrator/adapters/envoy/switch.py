@@ -59,12 +59,16 @@ class EnvoySwitch:
     Their files lie in `envoy/` of the site's state folder.
     """
 
-    def __init__(self, site: Site, fence: Fence, processes: Processes) -> None:
+    def __init__(
+        self, site: Site, fence: Fence, processes: Processes, *, taken_s: float = 5.0
+    ) -> None:
+        """`taken_s`: a write that not every worker shows by then is not known to have worked."""
         self._site = site
         self._fence = fence
         folder = os.path.join(site.state, "envoy")
         self._places = Places(site, folder)
         self._processes = processes
+        self._taken_s = taken_s
         self._folder = folder
         self._made: tuple[_Envoy, ...] | None = None
 
@@ -99,11 +103,22 @@ class EnvoySwitch:
                     continue
                 for change in changes:
                     change.envoy.traffic.write(change.setting)
-            await asyncio.gather(
-                *(c.envoy.traffic.acknowledged(c.setting, c.services, c.pins) for c in changes)
-            )
+            await asyncio.gather(*(self._acknowledged(change) for change in changes))
             return
         raise Unreachable("somebody else keeps changing the runtime file; nothing was written")
+
+    async def _acknowledged(self, change: _Change) -> None:
+        try:
+            async with asyncio.timeout(self._taken_s):
+                traffic = change.envoy.traffic
+                if await traffic.shows(change.setting, change.services, change.pins):
+                    return
+        except TimeoutError:
+            pass
+        raise Unreachable(
+            f"{change.envoy.spec.name}: the change was written, but not every worker of Envoy"
+            " shows it"
+        )
 
     async def _change(
         self, envoy: _Envoy, shares: dict[str, Share], pins: dict[Pin, Color]
@@ -174,15 +189,24 @@ class EnvoySwitch:
                 envoy.traffic.write(setting.changed({}, {}))
 
     async def remove(self, epoch: int) -> None:
-        for envoy in self._envoys:
-            setting = await envoy.traffic.base(envoy.traffic.text())
-            if served := [name for name, share in setting.shares if share != Share()]:
-                raise Refused(f"{', '.join(served)} is served through {envoy.spec.name}")
+        texts = [envoy.traffic.text() for envoy in self._envoys]
+        bases = [
+            await envoy.traffic.base(text) for envoy, text in zip(self._envoys, texts, strict=True)
+        ]
         with self._fence.holding(epoch):
+            if [envoy.traffic.text() for envoy in self._envoys] != texts:
+                raise Unreachable("the runtime file was changed just now; nothing was taken away")
+            if served := [n for base in bases for n, share in base.shares if share != Share()]:
+                raise Refused(f"{', '.join(served)} is served now")
             for envoy in self._envoys:
                 envoy.kept.end()
         for envoy in self._envoys:
             await envoy.kept.ended()
+        self.close()
+
+    def close(self) -> None:
+        """Hang up on the workers. What runs goes on."""
+        for envoy in self._made or ():
             envoy.workers.close()
 
     # -- Time --------------------------------------------------------------------------------

@@ -126,13 +126,20 @@ class Workers:
         """The answer of every worker, asked side by side. `Gone`: one of them does not answer."""
         self._begin_loop()
         async with self._turn:
-            if not self._open:
-                self._open = await self._connect()
-            try:
-                return tuple(await asyncio.gather(*(question(worker) for worker in self._open)))
-            except BaseException:
-                self.close()  # an answer may still be on its way: these connections are of no use
-                raise
+            if self._open:
+                try:
+                    return await self._ask_all(question)
+                except Gone:
+                    pass  # kept since before Envoy was started again, perhaps
+            self._open = await self._connect()
+            return await self._ask_all(question)
+
+    async def _ask_all(self, question: Callable[[Worker], Awaitable[T]]) -> tuple[T, ...]:
+        try:
+            return tuple(await asyncio.gather(*(question(worker) for worker in self._open)))
+        except BaseException:
+            self.close()  # an answer may still be on its way: these connections are of no use
+            raise
 
     async def each_at_last(self, question: Callable[[Worker], Awaitable[T]]) -> tuple[T, ...]:
         """As `each`; while Envoy is not there, again (its keeper starts it), until cancelled."""
@@ -159,24 +166,20 @@ class Workers:
         Those too many are closed at the end, so they push the next elsewhere.
         """
         found: dict[str, Worker] = {}
-        extra: list[Worker] = []
+        opened: list[Worker] = []
         try:
             for _ in range(self._count * _TRIES):
-                worker = await self._connect_once()
+                opened.append(worker := await self._connect_once())
                 await worker.config()
-                if worker.name in found:
-                    extra.append(worker)
-                else:
-                    found[worker.name] = worker
+                found.setdefault(worker.name, worker)
                 if len(found) == self._count:
                     return list(found.values())
             raise Gone(f"only {len(found)} of {self._count} workers answer")
-        except BaseException:
-            extra += found.values()
-            raise
         finally:
-            for worker in extra:
-                worker.close()
+            whole = len(found) == self._count
+            for worker in opened:
+                if not whole or worker not in found.values():
+                    worker.close()
 
     async def _connect_once(self) -> Worker:
         try:
