@@ -52,6 +52,7 @@ from orchestrator.ports.journal import Journal
 Choose = Callable[[int], int]
 """`choose(n)`: a number below n."""
 
+BLUE, GREEN = Color.BLUE, Color.GREEN
 SITE = Site(
     "shop",
     (

@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from typing import IO
 
 from orchestrator.adapters.http.text import filled, one_line, without
 from orchestrator.ports.prober import Target
@@ -20,6 +21,8 @@ KEPT = 4096
 """How many of the last bytes of output are kept."""
 END_S = 0.5
 """How long to wait for a killed one to be gone."""
+REST_S = 0.05
+"""How long to read on once it is gone: what it left behind may hold its output open for ever."""
 
 
 async def run(argv: tuple[str, ...], target: Target) -> str:
@@ -37,43 +40,43 @@ async def run(argv: tuple[str, ...], target: Target) -> str:
             stderr=pipe,
             start_new_session=True,
         )
+        pipe.close()
         try:
             code = await process.wait()
         finally:
             await _end(process)
-        await asyncio.sleep(0)  # what it wrote last may lie in the pipe still
+        await asyncio.wait((output.ended,), timeout=REST_S)
     return "" if code == 0 else _ending(code, bytes(output.last), target)
 
 
 class _Output(asyncio.Protocol):
-    """The last bytes of what was written."""
+    """The last bytes of what was written, and whether nobody writes any more."""
 
     def __init__(self) -> None:
         self.last = bytearray()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
         self.last += data
         del self.last[:-KEPT]
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
 
 @contextlib.asynccontextmanager
-async def _output() -> AsyncIterator[tuple[int, _Output]]:
-    """The writing end of a pipe, and what came out of it.
-
-    Closed at the end whoever still holds it: something left behind may keep its output open for
-    ever.
-    """
+async def _output() -> AsyncIterator[tuple[IO[bytes], _Output]]:
+    """The writing end of a pipe, and what comes out of it; closed, whoever still holds it."""
     reading, writing = os.pipe()
-    try:
-        output = _Output()
+    output = _Output()
+    with os.fdopen(writing, "wb", 0) as pipe:
         loop = asyncio.get_running_loop()
         transport, _ = await loop.connect_read_pipe(lambda: output, os.fdopen(reading, "rb", 0))
         try:
-            yield writing, output
+            yield pipe, output
         finally:
             transport.close()
-    finally:
-        os.close(writing)
 
 
 def _ending(code: int, output: bytes, target: Target) -> str:

@@ -8,7 +8,7 @@ from orchestrator.adapters.memory.doing import Doing
 from orchestrator.adapters.memory.switch import preview_port
 from orchestrator.adapters.memory.world import Instance
 from orchestrator.core.health import Found, Sample
-from orchestrator.core.model import Color, Probe, Share
+from orchestrator.core.model import Color, Probe, Share, TcpProbe
 from orchestrator.ports.prober import Target
 
 
@@ -30,6 +30,8 @@ class MemoryProber:
 
     def _ask(self, target: Target, probes: tuple[Probe, ...]) -> tuple[Found, str, bool]:
         """What was found, why, and whether it took all the time there was."""
+        if not probes:
+            return Found.UNKNOWN, "there is no probe to ask with", False
         listening = self._listening(target.port)
         if listening is None:
             return Found.BAD, "connection refused", False
@@ -37,6 +39,8 @@ class MemoryProber:
         health = self._world.health_of(service, instance.release)
         if health.hangs:
             return Found.BAD, "no answer in time", True
+        if all(isinstance(probe, TcpProbe) for probe in probes):
+            return Found.GOOD, "", False
         if why := self._is_bad(service, color, instance):
             return Found.BAD, why, False
         if why := _is_another(target, probes, instance):
