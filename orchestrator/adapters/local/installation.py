@@ -53,6 +53,7 @@ class LocalInstallation:
         self._inner = inner
         self._shelf = Shelf(site.state)
         self._learned: set[tuple[str, Release]] = set()
+        self._secrets: dict[tuple[str, Release], dict[str, str]] = {}  # as of the last start
 
     # -- Looking -----------------------------------------------------------------------------
 
@@ -77,6 +78,19 @@ class LocalInstallation:
         for seen in self._processes.look(name):
             self._learn(service, from_tag(seen.tag))
         return self.redactor.clean(self._processes.log(name, lines))
+
+    async def surroundings(self, part: Part, instance: int) -> tuple[dict[str, str], str]:
+        described = await self._described(part)
+        if (part.service, part.release) not in self._secrets:
+            await self._read_secrets(described, part.release)
+        launch = self._launch(described, part, instance)
+        return dict(launch.env), launch.cwd
+
+    async def _described(self, part: Part) -> Service:
+        described = await self.service_as_staged(part.service, part.release)
+        if described is None:
+            raise Refused(f"{part.service} {part.release.label} is not staged")
+        return described
 
     def _look_at(
         self, service: Service, color: Color, running: Mapping[str, ProcessSeen]
@@ -183,13 +197,11 @@ class LocalInstallation:
     # -- Starting and stopping ---------------------------------------------------------------
 
     async def start(self, part: Part, epoch: int) -> None:
-        described = await self.service_as_staged(part.service, part.release)
-        if described is None:
-            raise Refused(f"{part.service} {part.release.label} is not staged")
+        described = await self._described(part)
         launches: dict[int, Launch] = {}
         if self._missing(part):
-            values = await secrets.resolve(described.recipe, self._site.folder, self.redactor)
-            launches = {i: self._launch(described, part, i, values) for i in range(part.count)}
+            await self._read_secrets(described, part.release)
+            launches = {i: self._launch(described, part, i) for i in range(part.count)}
         with self._fence.holding(epoch), disk.told(f"starting {_title(part)}"):
             missing = self._missing(part)
             if missing and not launches:
@@ -218,9 +230,12 @@ class LocalInstallation:
                 raise Refused(f"{seen.name} runs {label}, not {part.release.label}; stop it first")
         return missing
 
-    def _launch(
-        self, described: Service, part: Part, index: int, values: Mapping[str, str]
-    ) -> Launch:
+    async def _read_secrets(self, described: Service, release: Release) -> None:
+        values = await secrets.resolve(described.recipe, self._site.folder, self.redactor)
+        self._secrets[described.name, release] = values
+
+    def _launch(self, described: Service, part: Part, index: int) -> Launch:
+        values = self._secrets[part.service, part.release]
         words = self._words(described, part, index)
         title = f"{part.service} {part.release.label}"
         env = {name: os.environ[name] for name in INHERITED if name in os.environ}
@@ -274,7 +289,7 @@ class LocalInstallation:
         raise Unreachable(f"{_title(part)} does not end: {', '.join(names)}")
 
     def _running(self, part: Part) -> list[str]:
-        """All of this color with the release, beyond the count too; and dead ones: some left more."""
+        """All of this color with the release, beyond the count too; the dead may have left some."""
         seen = self._processes.look(f"{part.service}/{part.color.value}")
         return [one.name for one in seen if from_tag(one.tag) == part.release]
 
