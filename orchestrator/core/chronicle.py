@@ -287,7 +287,7 @@ class Drift:
 def drift(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
     """What somebody or something changed since the last rollout closed, less what was accepted."""
     found: list[Drift] = []
-    if not sighting.switch.up:
+    if not sighting.switch.up and chronicle.serving:  # before anything serves there is none
         found.append(Drift("", f"the switch is not well: {sighting.switch.note or 'no answer'}"))
     for serving in chronicle.serving:
         found += _traffic_drift(serving, sighting)
