@@ -71,11 +71,13 @@ class _Move:
     seen: InstallationSeen  # the color it goes to
     live_seen: InstallationSeen | None
     count: int
+    again: bool  # what runs there of the same release is no use
 
     @property
     def ready(self) -> bool:
         """The release runs there already, in full: a standby."""
-        return self.seen.current == self.release and self.seen.running(self.release) >= self.count
+        full = self.seen.running(self.release) >= self.count
+        return full and self.seen.current == self.release and not self.again
 
 
 def plan(
@@ -191,7 +193,7 @@ def _move(
         return None
     to = live.other if live else _best_idle(service, release, sighting)
     seen = sighting.at(service, to)
-    return _Move(service, live, to, release, seen, live_seen, count)
+    return _Move(service, live, to, release, seen, live_seen, count, again)
 
 
 def _best_idle(service: str, release: Release, sighting: Sighting) -> Color:
