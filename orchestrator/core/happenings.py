@@ -21,6 +21,7 @@ from orchestrator.core.imagined import (
     Imagined,
     doing,
     found_well,
+    parts_of,
     restarted,
     sighting_of,
     undoing,
@@ -71,7 +72,7 @@ class Memory:
     worlds: dict[Imagined, Imagined] = field(default_factory=dict)
     evolved: dict[tuple[int, Record], Rollout] = field(default_factory=dict)
     decided: dict[int, Move | None] = field(default_factory=dict)
-    acted: dict[tuple[int, int, bool], tuple[Imagined, ...]] = field(default_factory=dict)
+    acted: dict[tuple[int, int, int, bool], tuple[Imagined, ...]] = field(default_factory=dict)
 
     def after(self, rollout: Rollout, record: Record) -> Rollout:
         key = (id(rollout), record)
@@ -103,7 +104,8 @@ class Memory:
 
         empty where it holds already.
         """
-        key = (id(world), index, back)
+        few = len(parts_of(step))  # a step has all of its parts to do, or some are done for good
+        key = (id(world), index, few, back)
         if key not in self.acted:
             judge, act = (undone, undoing) if back else (holds, doing)
             way = () if judge(step, sighting_of(world)) else tuple(act(step, world))
@@ -203,7 +205,7 @@ def _restarting(state: State) -> Iterator[tuple[str, State]]:
 
 def _doing(state: State, index: int) -> Iterator[tuple[str, State]]:
     rollout = state.rollout
-    step = rollout.steps[index]
+    step = rollout.to_do(index)
     title = name(step)
     if isinstance(step, Gate):
         if rollout.gate is not None:
@@ -291,3 +293,22 @@ def _disproved(state: State) -> int | None:
         if not running or (not proof.lenient and any(start == FRESH for _, start in running)):
             return at
     return None
+
+
+def unproven(state: State) -> str:
+    """The service that the next move would send to a color, forward, of which something was not
+    found well since its start; empty: none.
+    """
+    rollout, world = state.rollout, state.world
+    move = state.memory.move(rollout)
+    step = rollout.steps[move.step] if isinstance(move, Do) else None
+    if not isinstance(step, Shift) or _disproved(state) is not None:
+        return ""
+    lenient = any(isinstance(s, Prove) and s.lenient for s in rollout.steps)
+    for flip in step.flips:
+        color = flip.after.live
+        runs = [run for run in world.cell(flip.service, color).running if run] if color else []
+        fresh = not lenient and any(start == FRESH for _, start in runs)
+        if color and world.share(flip.service) != flip.after and (fresh or not runs):
+            return flip.service
+    return ""

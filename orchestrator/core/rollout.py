@@ -36,7 +36,7 @@ from orchestrator.core.record import (
     What,
     Wish,
 )
-from orchestrator.core.steps import Gate, Prove, Shift, Step, undoable
+from orchestrator.core.steps import Drain, Gate, Prove, Retire, Shift, Start, Step, undoable
 
 FALLS_MAX = 2
 
@@ -124,6 +124,20 @@ class Rollout:
     def remarks(self) -> tuple[str, ...]:
         """What people should know about the way it closed."""
         return tuple(f"no standby: {f.service} {f.color.value}: {f.why}" for f in self.lost)
+
+    def to_do(self, index: int) -> Step:
+        """The step as it is to be done now.
+
+        What a later Start may have brought up again is no leftover any more, though it is of the
+        same release: going forward a second time does not stop it, and cannot where it serves.
+        """
+        step = self.steps[index]
+        if not isinstance(step, Drain | Retire):
+            return step
+        later = (s for s in self.steps[index : self.touched] if isinstance(s, Start))
+        again = {(p.service, p.color, p.release) for s in later for p in s.parts}
+        left = (p for p in step.parts if (p.service, p.color, p.release) not in again)
+        return replace(step, parts=tuple(left))
 
     def has_grant(self, gate: str) -> bool:
         return any(g.gate == gate for g in self.granted)

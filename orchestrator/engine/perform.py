@@ -54,7 +54,7 @@ async def perform(driver: Driver, move: Move) -> None:
 
 
 async def _do(driver: Driver, index: int) -> None:
-    step = driver.rollout.steps[index]
+    step = driver.rollout.to_do(index)
     match step:
         case Gate():
             await _gate(driver, index)
