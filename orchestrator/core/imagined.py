@@ -77,25 +77,23 @@ def imagine(sighting: Sighting, steps: tuple[Step, ...]) -> Imagined:
     parts = [p for step in steps for p in parts_of(step)]
     services = sorted({p.service for p in parts} | {f.service for f in flips_of(steps)})
     size = max((p.count for p in parts), default=1)
-    pins = {
-        w.pin: w.before for s in steps if isinstance(s, Wire | Shift) for w in reversed(s.wirings)
-    }
-    for step in steps:
-        if isinstance(step, Wire):
-            pins |= {w.pin: w.before for w in step.wirings}
+    wirings = (w for s in steps if isinstance(s, Wire | Shift) for w in s.wirings)
     return Imagined(
         cells=tuple(
-            ((service, color), _cell(sighting.at(service, color), size))
+            ((service, color), _cell(sighting, service, color, size))
             for service in services
             for color in Color
         ),
         shares=tuple((s, sighting.share(s)) for s in services),
-        pins=tuple(pins.items()),
+        pins=tuple({w.pin: sighting.pin(w.pin) for w in wirings}.items()),
     )
 
 
-def _cell(seen: InstallationSeen, size: int) -> Cell:
-    runs = [(i.release, PROVEN) for i in seen.instances if i.running and i.release][:size]
+def _cell(sighting: Sighting, service: str, color: Color, size: int) -> Cell:
+    """What serves was found well some day; a standby has to be found well again."""
+    seen = sighting.at(service, color)
+    start = PROVEN if sighting.share(service).of(color) else FRESH
+    runs = [(i.release, start) for i in seen.instances if i.running and i.release][:size]
     return Cell(seen.staged, seen.current, tuple(runs) + (None,) * (size - len(runs)))
 
 

@@ -17,12 +17,21 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 
-from orchestrator.core.happenings import USUAL, Budget, Memory, State, entry_of, happenings
+from orchestrator.core.happenings import (
+    USUAL,
+    Budget,
+    Memory,
+    State,
+    entry_of,
+    happenings,
+    unproven,
+)
 from orchestrator.core.imagined import Imagined, imagine, parts_of, sighting_of
+from orchestrator.core.model import Color
 from orchestrator.core.record import Opened, Outcome
 from orchestrator.core.rollout import Rollout, evolve
 from orchestrator.core.sight import Sighting, holds
-from orchestrator.core.steps import Part, Shift, Start, Step, Wire, name
+from orchestrator.core.steps import Part, Shift, Start, Step, Tidy, Wire, name
 
 TRIES_MAX = 2  # a state behind a third try is like the one behind the second
 STATES_MAX = 200_000
@@ -119,6 +128,7 @@ class _Walk:
         self.leads_to: list[list[int]] = []  # by state: the states it is reached from
         self.endings: list[int] = []
         self.stuck = 0
+        self.arrives = False  # whether it rolls out where nothing goes wrong
 
     def run(self, steps: int) -> Proof | Broken:
         todo = deque([(self._add(self.start, None), self.start)])
@@ -136,6 +146,8 @@ class _Walk:
                 return Broken(f"more than {STATES_MAX} states", ())
         if (lost := self._endless()) is not None:
             return Broken("no ending can be reached from here", self._story(lost))
+        if not self.arrives:
+            return Broken("it never rolls out, although nothing goes wrong", ())
         return Proof(steps, len(self.came), self.stuck, None)
 
     def _add(self, state: State, came: tuple[int, str] | None) -> int:
@@ -150,10 +162,14 @@ class _Walk:
     def _promises(self, number: int, state: State) -> str:
         rollout, world = state.rollout, state.world
         for service, share in world.shares:
-            if (live := share.live) and not any(world.cell(service, live).running):
+            if (live := share.live) and self._emptied(world, service, live):
                 return f"{service} has its traffic on {live.value}, where nothing runs"
+        if service := unproven(state):
+            return f"{service} would get its traffic where nobody found it well since its start"
         if rollout.outcome is not None:
             self.endings.append(number)
+            untroubled = state.left == self.start.left
+            self.arrives |= untroubled and rollout.outcome is Outcome.ROLLED_OUT
             return _ending(rollout, world, self.start.world)
         if rollout.stuck:
             self.stuck += 1
@@ -161,6 +177,16 @@ class _Walk:
             if state.left == self.start.left:
                 return "it is stuck although nothing went wrong"
         return ""
+
+    def _emptied(self, world: Imagined, service: str, live: Color) -> bool:
+        """Whether nothing runs where the traffic goes, and it was not so before.
+
+        A fix may go out although what serves is down.
+        """
+        if any(world.cell(service, live).running):
+            return False
+        before = self.start.world
+        return before.share(service).live is not live or any(before.cell(service, live).running)
 
     def _endless(self) -> int | None:
         reached = set(self.endings)
@@ -193,11 +219,12 @@ def _ending(rollout: Rollout, world: Imagined, before: Imagined) -> str:
 
 def _is_as_before(rollout: Rollout, sighting: Sighting, before: Imagined) -> str:
     remarked = {(lost.service, lost.color) for lost in rollout.lost}
+    tidied = {release for s in rollout.steps if isinstance(s, Tidy) for _, release in s.releases}
     was = sighting_of(before)
     for now in sighting.installations:
         then = was.at(now.service, now.color)
         where = f"{now.service} {now.color.value}"
-        if (now.staged, now.current) != (then.staged, then.current):
+        if (now.staged - tidied, now.current) != (then.staged - tidied, then.current):
             return f"it backed out, and {where} points at or keeps something else"
         if (now.service, now.color) in remarked:
             continue
