@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from orchestrator.core.model import Share
 from orchestrator.core.record import (
     Answered,
     Asked,
@@ -29,8 +30,8 @@ from orchestrator.core.record import (
     Wish,
 )
 from orchestrator.core.step_words import doing, done, sentence_of, taken_back, taking_back, undo_of
-from orchestrator.core.steps import Part, Prove, Retire, Shift, Start, Step
-from orchestrator.core.words import counted, joined, sentence, span, told
+from orchestrator.core.steps import Flip, Part, Prove, Retire, Shift, Start, Step
+from orchestrator.core.words import counted, flips_to, joined, sentence, span, told
 
 __all__ = ["narrate", "sentence_of", "undo_of", "wish_in_words"]
 
@@ -161,7 +162,7 @@ def _after(steps: tuple[Step, ...]) -> str:
     if serving:
         return _serve(tuple(serving))
     if flips:
-        return "traffic goes where it should"
+        return _goes(tuple(flips), after=True)
     gone = tuple(p for s in steps if isinstance(s, Retire) for p in s.parts)
     return told(gone, "is stopped", "are stopped") if gone else "everything is as wished"
 
@@ -172,7 +173,16 @@ def _before(steps: tuple[Step, ...]) -> str:
     backs = tuple(f.back for f in flips if f.back is not None)
     if backs:
         return f"{_serve(backs)} as before"
-    return "nothing serves, as before" if flips else "everything is as before"
+    if not flips:
+        return "everything is as before"
+    if all(f.before == Share() for f in flips):
+        return "nothing serves, as before"
+    return f"{_goes(tuple(flips), after=False)} as before"
+
+
+def _goes(flips: tuple[Flip, ...], *, after: bool) -> str:
+    groups = flips_to(flips, after=after)
+    return " and ".join(f"traffic of {services} goes to {where}" for services, where in groups)
 
 
 def _serve(parts: tuple[Part, ...]) -> str:
@@ -202,7 +212,7 @@ def _wanted(asked: Asked) -> str:
         case What.GO_ON:
             return "asked to go on"
         case What.WITHOUT:
-            return f"asked to go on without {target}"
+            return f"asked to go on without {target or 'a host'}"
         case What.RETIRE:
             return f"asked to retire the standby{f' of {target}' if target else ''}"
         case What.MEND:

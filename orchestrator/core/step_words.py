@@ -129,7 +129,9 @@ def done(step: Step, facts: tuple[Fact, ...] = ()) -> str:
             return f"{told(parts, 'stayed well', 'stayed well')} under real traffic"
         case Tidy(releases):
             what = joined(f"{s} {r.version}" for s, r in releases)
-            return f"{what} {'is' if len(releases) == 1 else 'are'} deleted; no way back needs it"
+            if len(releases) == 1:
+                return f"{what} is deleted; no way back needs it"
+            return f"{what} are deleted; no way back needs them"
         case _:
             assert_never(step)
 
