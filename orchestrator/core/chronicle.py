@@ -281,7 +281,7 @@ class Drift:
     service: str
     what: str  # one sentence, the same for the same difference
     share: Share | None = None  # what the traffic should be, where that differs
-    part: Part | None = None  # what should run, where that differs
+    part: Part | None = None  # what should run, where that or its traffic differs
 
 
 def drift(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
@@ -309,7 +309,8 @@ def _traffic_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
         f"{serving.service}: traffic goes {share.blue} % blue, {share.green} % green;"
         f" it should all go to {serving.color.value}"
     )
-    return [Drift(serving.service, what, share=wanted)]
+    part = Part(serving.service, serving.color, serving.count, serving.release)
+    return [Drift(serving.service, what, share=wanted, part=part)]
 
 
 def _instance_drift(serving: Serving, sighting: Sighting) -> list[Drift]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from orchestrator.core.chronicle import Chronicle, Drift
 from orchestrator.core.model import Color, Coupling, Pin, Policy, Release, Share, Site
 from orchestrator.core.record import Kind, Wish
-from orchestrator.core.sight import InstallationSeen, Sighting
+from orchestrator.core.sight import InstallationSeen, Sighting, holds
 from orchestrator.core.steps import (
     Before,
     Drain,
@@ -148,10 +148,12 @@ def plan_mend(drifts: tuple[Drift, ...], sighting: Sighting) -> Plan | Unplannab
     flips = tuple(
         Flip(d.service, sighting.share(d.service), d.share) for d in drifts if d.share is not None
     )
-    started = tuple(parts)
+    proven = tuple(dict.fromkeys(parts))
+    started = tuple(p for p in proven if not holds(Start((p,)), sighting))
     return Plan(
         (
-            *((Start(started), Prove(started, lenient=True)) if started else ()),
+            *((Start(started),) if started else ()),
+            *((Prove(proven, lenient=True),) if proven else ()),
             *((Shift(flips),) if flips else ()),
         )
     )
