@@ -25,6 +25,7 @@ from orchestrator.ports.trouble import Refused, Trouble
 
 CHUNK = 256 * 1024
 LIMITS = Limits()
+PADDING_MAX = 64 * MiB
 READ_MAX = MiB  # no header of an archive needs more at once
 ENDINGS = (".tar.gz", ".tar.xz", ".tar.bz2", ".tgz", ".txz", ".tbz2", ".tar", ".zip")
 KINDS = "a folder, .tar, .tar.gz, .tar.xz, .tar.bz2 or .zip"
@@ -69,7 +70,7 @@ def stem(path: str) -> str:
     """Its name without what says how it is packed: `web-2` of `dist/web-2.tar.gz`."""
     name = os.path.basename(os.path.normpath(path))
     ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
-    return name.removesuffix(name[len(name) - len(ending) :]) if ending else name
+    return name[: len(name) - len(ending)] or name
 
 
 # -- One pass ------------------------------------------------------------------------------
@@ -255,6 +256,11 @@ def _in_tar(file: IO[bytes], inventory: Inventory) -> Iterator[Found]:
         bounded.seek(tar.offset)
         if bounded.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise EOFError("no end of archive")
+        # What follows is padding; at its end the compression says whether all of it was right.
+        for _ in range(PADDING_MAX // CHUNK):
+            if not bounded.read(CHUNK):
+                return
+        raise inventory.refused("goes on after its end")
 
 
 def _tar_member(info: tarfile.TarInfo, inventory: Inventory) -> Member:
