@@ -1,7 +1,8 @@
 """A desk at which commands are typed: the real command, in this process, on a world of memory.
 
-The site file is real and lies in a folder of the test; what it describes is not, so a whole story takes a moment and
-every kind of trouble can be arranged. `e2e/` and `test_on_this_machine` tell the same stories on real processes.
+The site file is real and lies in a folder of the test; what it describes is not, so a whole story
+takes a moment and every kind of trouble can be arranged. `e2e/` and `test_on_this_machine` tell the
+same stories on real processes.
 """
 
 from __future__ import annotations

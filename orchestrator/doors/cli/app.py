@@ -125,6 +125,13 @@ def command(verb: str) -> Any:
     return made
 
 
+def options_of(verb: str) -> dict[str, str]:
+    """Each option of a verb and what it does; those for every verb last."""
+    params = [*command(verb).params, *typer.main.get_command(app).params]
+    found = {name: p.help or "" for p in params if not _is_argument(p) for name in p.opts}
+    return found | {"--help": "Show what it does."}
+
+
 app = typer.Typer(
     cls=Verbs,
     add_completion=False,

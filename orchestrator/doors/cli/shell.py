@@ -22,11 +22,11 @@ def shell_init(ctx: typer.Context, shell: Shell) -> None:
 
 def completion(ctx: typer.Context, shell: Shell) -> None:
     """What completes our verbs and options in a shell."""
-    from orchestrator.doors.cli.app import VERBS
+    from orchestrator.doors.cli.app import VERBS, options_of
     from orchestrator.doors.cli.completion import script
 
     _known(shell)
-    print(script(shell, VERBS))
+    print(script(shell, {verb: options_of(verb) for verb in VERBS}))
 
 
 def _known(shell: str) -> None:

@@ -186,14 +186,9 @@ def _ready(setting: Setting, site: Site, told: Told) -> World:
 def _talk(setting: Setting, site: Site) -> Talk:
     paper = paper_for(sys.stderr)
     paper = paper if setting.color else replace(paper, color=False)
-    try:
-        return talk_for(
-            sys.stderr, site.name, log_format=setting.log_format, redact=_clean, paper=paper
-        )
-    except NotImplementedError:
-        from orchestrator.doors.cli.plain_talk import PlainTalk
-
-        return PlainTalk()
+    return talk_for(
+        sys.stderr, site.name, log_format=setting.log_format, redact=_clean, paper=paper
+    )
 
 
 def _clean(text: str) -> str:
