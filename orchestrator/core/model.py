@@ -218,6 +218,14 @@ class GatePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Stopping time at the switch: how long requests may wait at the most, and how many of them."""
+
+    for_s: float = 2.0
+    waiting: int = 4000
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The `rollout:` section of the site with the command's flags applied."""
 
@@ -231,6 +239,7 @@ class Policy:
     drain_s: float = 30.0
     lease_s: float = 10.0
     mend_drift: bool = False
+    hold: Hold | None = None  # None: traffic moves without stopping time
 
 
 @dataclass(frozen=True, slots=True)

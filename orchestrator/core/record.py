@@ -111,7 +111,19 @@ class Flipped:
     took_s: float
 
 
-Fact = FoundWell | LeftOpen | NoStandby | Flipped
+@dataclass(frozen=True, slots=True)
+class StoodStill:
+    """Time stood still: between these instants neither world worked on a request."""
+
+    from_s: float  # seconds since 1970
+    to_s: float
+    waited: int  # requests that waited, and went on into the new world
+    longest_s: float
+    p99_s: float
+    streams: int = 0  # long-lived connections that went on meanwhile, not counted as requests
+
+
+Fact = FoundWell | LeftOpen | NoStandby | Flipped | StoodStill
 
 
 # -- The nine kinds ------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.core.model import Color, Pin, Release, Share
+from orchestrator.core.model import Color, Hold, Pin, Release, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,7 @@ class Shift:
 
     flips: tuple[Flip, ...]
     wirings: tuple[Wiring, ...] = ()
+    hold: Hold | None = None  # whether time is stopped for it
     inside: tuple[Step, ...] = ()  # steps at the instant time stands still; none yet
 
 
