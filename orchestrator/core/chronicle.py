@@ -79,6 +79,7 @@ class Past:
     undoes: int | None = None
     reason: str = ""  # why it turned, where it did
     remarks: tuple[str, ...] = ()
+    wanted: tuple[tuple[str, Release], ...] = ()  # (service, release); also where it failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ def _closed(chronicle: Chronicle, rollout: Rollout, at_s: float, remark: str) ->
         undoes=rollout.wish.undoes,
         reason=rollout.turned,
         remarks=(*rollout.remarks, *([remark] if remark else ())),
+        wanted=tuple((w.service, w.release) for w in rollout.wish.wanted),
     )
     chronicle = replace(chronicle, past=(*chronicle.past, past)[-PAST_KEPT:])
     chronicle = replace(chronicle, standbys=_standbys_left(chronicle, rollout))

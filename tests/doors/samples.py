@@ -53,7 +53,7 @@ from orchestrator.core.record import (
     Wish,
 )
 from orchestrator.core.sight import InstallationSeen, InstanceSeen, Sighting, SwitchSeen
-from orchestrator.core.steps import Gate, Prove, Shift, Soak, Start, Step
+from orchestrator.core.steps import Gate, Prove, Shift, Soak, Stage, Start, Step
 from orchestrator.doors.cli.paper import Paper
 from orchestrator.doors.cli.picture import Picture
 from orchestrator.engine.opening import Considered
@@ -339,3 +339,85 @@ def drifted() -> Story:
         switch=replace(story.sighting.switch, shares=tuple(half.items())),
     )
     return story
+
+
+def paused() -> Story:
+    story = first()
+    story.open(wish("2"))
+    story.drive(to=Stage)
+    story.ask(What.PAUSE, "lunch")
+    return story
+
+
+def tried_again() -> Story:
+    """Staging did not take, and is tried again in a moment."""
+    story = first()
+    story.open(wish("2"))
+    story.drive(to=Stage)
+    story.fail(Trouble.UNREACHABLE, "the disk did not answer within 10 s")
+    return story
+
+
+def past_the_standby() -> Story:
+    """The hour of the standby is over, and nobody tends."""
+    story = switched()
+    story.now += 4000
+    return story
+
+
+def instant_backout() -> Story:
+    """Backed out after it had closed: a rollout of its own."""
+    story = switched()
+    story.now += 600
+    undone = Wish(wish("1").wanted, Kind.BACKOUT, undoes=2)
+    story.open(undone)
+    story.drive()
+    return story
+
+
+def silent_switch() -> Story:
+    story = switched()
+    note = "worker 1 of edge does not answer"
+    story.sighting = replace(
+        story.sighting,
+        switch=replace(story.sighting.switch, up=False, note=note),
+        unreached=("the processes of this machine: /proc cannot be read",),
+    )
+    return story
+
+
+def on_demand() -> Story:
+    """One of many instances runs another release, and one was never started."""
+    story = first()
+    web = story.sighting.at("web", Color.BLUE)
+    more = tuple(replace(web.instances[0], index=i, start=20 + i) for i in range(2, 12))
+    odd = replace(more[3], release=release("web", "9"))
+    never = InstanceSeen(12, None, running=False)
+    places = tuple(
+        replace(s, instances=(*web.instances, *more[:3], odd, *more[4:], never)) if s == web else s
+        for s in story.sighting.installations
+    )
+    story.sighting = replace(story.sighting, installations=places)
+    return story
+
+
+ALL = {
+    "empty": empty,
+    "first": first,
+    "at-the-gate": at_the_gate,
+    "proving": proving,
+    "switched": switched,
+    "soaking": soaking,
+    "backed-out": backed_out,
+    "not-well": not_well,
+    "stuck": stuck,
+    "drifted": drifted,
+    "paused": paused,
+    "tried-again": tried_again,
+    "past-the-standby": past_the_standby,
+    "instant-backout": instant_backout,
+    "silent-switch": silent_switch,
+    "on-demand": on_demand,
+}
+DRIVEN = ("proving", "soaking", "not-well")
+"""Those that somebody is at just now."""

@@ -112,11 +112,13 @@ def way_back(chronicle: Chronicle, now: float, sighting: Sighting | None = None)
     backout = backout_of(chronicle)
     if not isinstance(backout, Backout):
         return ""
-    standbys = instant_standbys(chronicle, backout, now, sighting)
+    standbys = instant_standbys(chronicle, backout, sighting)
     to = versions(release for _, release in backout.wanted)
     if standbys:
         colors = joined(s.color.value for s in standbys)
-        return f"the way back to {to} is open (standby {colors}): `bgctl backout`"
+        over = any(s.until_s is not None and s.until_s <= now for s in standbys)
+        still = "still open, but due to end" if over else "open"
+        return f"the way back to {to} is {still} (standby {colors}): `bgctl backout`"
     return f"the way back to {to} is not instant, it has to be started again: `bgctl backout`"
 
 
@@ -131,15 +133,13 @@ def _way_back_inside(rollout: Rollout) -> str:
 
 
 def instant_standbys(
-    chronicle: Chronicle, backout: Backout, now: float, sighting: Sighting | None = None
+    chronicle: Chronicle, backout: Backout, sighting: Sighting | None = None
 ) -> tuple[Standby, ...]:
     """The standbys that a backout would only have to switch to; none where any is missing."""
     found = []
     for service, release in backout.wanted:
         standby = chronicle.standby(service)
-        if standby is None or standby.release != release or _over(standby, now):
-            return ()
-        if not warm(standby, sighting):
+        if standby is None or standby.release != release or not warm(standby, sighting):
             return ()
         found.append(standby)
     return tuple(found)
@@ -150,10 +150,6 @@ def warm(standby: Standby, sighting: Sighting | None) -> bool:
     if sighting is None or sighting.unreached:
         return True
     return sighting.at(standby.service, standby.color).running(standby.release) > 0
-
-
-def _over(standby: Standby, now: float) -> bool:
-    return standby.until_s is not None and standby.until_s <= now
 
 
 def versions(releases: object) -> str:

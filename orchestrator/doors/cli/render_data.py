@@ -250,6 +250,7 @@ def _past(past: Past) -> Data:
         "undoes": past.undoes,
         "reason": past.reason,
         "remarks": list(past.remarks),
+        "wanted": [{"service": s, "release": _release(r)} for s, r in past.wanted],
         "changes": [
             {
                 "service": c.service,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from orchestrator.core.chronicle import Chronicle, Past
 from orchestrator.core.model import Color, Release
-from orchestrator.core.narrate import narrate
-from orchestrator.core.record import Entry, Kind, Opened, Outcome
+from orchestrator.core.narrate import narrate, wish_in_words
+from orchestrator.core.record import Entry, Kind, Opened, Outcome, Wanted, Wish
 from orchestrator.core.steps import Step
 from orchestrator.core.words import joined, sentence, span
 from orchestrator.doors.cli.paper import Ink, Paper, harmless
@@ -27,33 +27,35 @@ def history(chronicle: Chronicle, now: float, paper: Paper) -> str:
     """The rollouts, newest last: when, who, what, how it ended and why."""
     lines = [line for past in chronicle.past for line in _past(past, now, paper)]
     if (rollout := chronicle.open) is not None:
-        when = paper.clock(rollout.opened_s, now)
         way = "going back" if rollout.backing_out else "open"
         state = "stuck" if rollout.stuck else way
-        head = f"{rollout.id:>4}  {when:<16}  {rollout.wish.kind.value}, {state}, by {rollout.by}"
+        when = paper.clock(rollout.opened_s, now)
+        head = f"{rollout.id:>4}  {when}  {wish_in_words(rollout.wish)}, by {rollout.by}"
         lines += [paper.ink(Ink.STRONG, harmless(head))]
-        lines += paper.wrapped(rollout.turned, first=" " * 6) if rollout.turned else []
+        lines += paper.wrapped(": ".join(s for s in (state, rollout.turned) if s), first=" " * 6)
     return "\n".join(lines) or "Nothing happened here yet."
 
 
 def _past(past: Past, now: float, paper: Paper) -> list[str]:
-    when = paper.clock(past.opened_s, now)
-    took = span(past.closed_s - past.opened_s)
-    head = f"{past.id:>4}  {when:<16}  {past.kind.value}, "
-    tail = f"{ENDED[past.outcome]} after {took}, by {past.by}"
-    ink = INKS.get(past.outcome, Ink.FAINT)
-    lines = [head + paper.ink(ink, harmless(tail))]
-    return [*lines, *(line for said in _told(past) for line in paper.wrapped(said, first=" " * 6))]
+    wish = Wish(tuple(Wanted(s, r) for s, r in past.wanted), past.kind, undoes=past.undoes)
+    head = f"{past.id:>4}  {paper.clock(past.opened_s, now)}  {wish_in_words(wish)}, by {past.by}"
+    lines = [paper.ink(Ink.STRONG, line) for line in paper.wrapped(head, later=" " * 6)]
+    ended = f"{ENDED[past.outcome]} after {span(past.closed_s - past.opened_s)}"
+    told = paper.wrapped(": ".join((ended, *_how(past))), first=" " * 6)
+    told[0] = told[0].replace(ended, paper.ink(INKS.get(past.outcome, Ink.FAINT), ended), 1)
+    return [*lines, *told]
 
 
-def _told(past: Past) -> tuple[str, ...]:
-    changes = joined(
-        f"{c.service} {c.before.version if c.before else 'nothing'} → {c.after.version}"
-        f" on {c.color.value}"
-        for c in past.changes
-    )
-    undoes = f"it undid rollout {past.undoes}" if past.undoes is not None else ""
-    return tuple(said for said in (changes, undoes, past.reason, *past.remarks) if said)
+def _how(past: Past) -> tuple[str, ...]:
+    """Why it turned, where it did; else what it changed; and what there is to remark."""
+    groups: dict[str, list[str]] = {}
+    for c in past.changes:
+        before = f"{c.before.version} → " if c.before else ""
+        groups.setdefault(c.color.value, []).append(f"{c.service} {before}{c.after.version}")
+    changes = "; ".join(f"{joined(said)} on {color}" for color, said in groups.items())
+    why = past.reason if past.outcome is not Outcome.ROLLED_OUT else ""
+    said = "; ".join(s for s in (why, changes, *past.remarks) if s)
+    return (said,) if said else ()
 
 
 def past_in_words(past: Past, now: float, paper: Paper) -> str:

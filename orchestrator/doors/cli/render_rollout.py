@@ -66,6 +66,8 @@ def _state(rollout: Rollout, picture: Picture, paper: Paper) -> list[str]:
             tried = f"Tried {counted(rollout.failures, 'time')}"
             again = f"again in {span(until_s - picture.now)}"
             return paper.wrapped(sentence(f"{tried}, {again}: {why}"))
+        case _ if rollout.failures and rollout.failed is not None:
+            return paper.wrapped(sentence(f"The last try failed: {rollout.failed.reason}"))
         case _:
             return []
 

@@ -79,7 +79,11 @@ def _state(seen: InstallationSeen, picture: Picture) -> tuple[str, Ink]:
 
 def _word(seen: InstallationSeen, picture: Picture) -> tuple[str, Ink]:
     sighting, chronicle = picture.sighting, picture.chronicle
-    if sighting is not None and sighting.share(seen.service).of(seen.color):
+    if sighting is not None and not sighting.switch.up:
+        serving = chronicle.serves(seen.service)
+        if serving is not None and serving.color is seen.color:
+            return "served last", Ink.CARE
+    elif sighting is not None and sighting.share(seen.service).of(seen.color):
         return "serves", Ink.GOOD
     if seen.empty:
         return "stopped", Ink.FAINT
