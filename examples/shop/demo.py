@@ -1,0 +1,172 @@
+"""The whole story in half a minute: a small shop, real processes, a real Envoy, real load.
+
+    python examples/shop/demo.py            plays it, and leaves the shop running to be played with
+    python examples/shop/demo.py --clean    stops the shop and deletes everything it left
+
+Every scene is the command `bgctl` itself, run as anybody would run it. The numbers in the last
+table are counted by visitors who never stop asking; if one is not what it should be, the demo says
+so and fails. The one rule: nothing here knows how bg works inside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from examples.shop import make_releases, place, table
+from examples.shop.picture import Picture, picture
+from examples.shop.visitors import Crowd, Switching, switchings
+
+BGCTL = Path(sys.executable).with_name("bgctl")
+BEAT_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    title: str
+    verb: tuple[str, ...]
+    code: int = 0  # how the command has to end
+    kill_at: str = ""  # SIGKILL as soon as it says something with these words
+
+
+FIRST = Scene("Release 1 goes out; nothing serves yet, so at once", ("deploy", "1"))
+STORY = (
+    Scene("Release 2 comes up beside it, is proven, and waits", ("deploy", "2")),
+    Scene("Traffic is switched to it", ("switch",)),
+    Scene("Somebody does not like it: back, at once", ("backout",)),
+    Scene("And forward again: 2 is still warm", ("deploy", "2", "--switch")),
+    Scene("Release 3 is broken: it never gets a request", ("deploy", "3", "--switch"), code=3),
+    Scene(
+        "Release 4: the driver is killed (SIGKILL) half-way",
+        ("deploy", "4", "--switch"),
+        code=-signal.SIGKILL,
+        kill_at="starting web 4",
+    ),
+    Scene("Whoever comes next goes on where it died", ("resume",)),
+    Scene("And traffic is switched once more", ("switch",)),
+)
+
+
+async def play(site: Path) -> bool:
+    """The story from the first scene to the table. Whether everything was as it should be."""
+    show = picture()
+    try:
+        if not await act(FIRST, site, show):
+            return False
+        crowd = Crowd(place.url(site))
+        beats = asyncio.create_task(keep_showing(crowd, show))
+        good = True
+        for scene in STORY:
+            good = good and await act(scene, site, show)
+        _, switches = await asyncio.gather(crowd.leave(), written_down(site))
+        beats.cancel()
+        show.beat(*crowd.beat())
+    finally:
+        show.close()
+    return table.told(crowd, switches) and good
+
+
+async def act(scene: Scene, site: Path, show: Picture) -> bool:
+    """One command, as it would be typed: its talk as it comes, then the last line of its answer."""
+    show.scene(scene.title, f"bgctl {' '.join(scene.verb)}")
+    process = await bgctl(site, *scene.verb)
+    answer, _ = await asyncio.gather(last_line(process), follow(process, scene, show))
+    code = await process.wait()
+    if code < 0:
+        answer = "killed, with the new release half brought up; the old one serves"
+    show.end(answer or f"ended with {code}", good=code == scene.code)
+    return code == scene.code
+
+
+async def bgctl(site: Path, *arguments: str) -> Process:
+    argv = (str(BGCTL), "--site", str(site), *arguments)
+    return await asyncio.create_subprocess_exec(*argv, stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+
+
+async def follow(process: Process, scene: Scene, show: Picture) -> None:
+    assert process.stderr is not None
+    async for raw in process.stderr:
+        if line := raw.decode(errors="replace").rstrip():
+            show.line(line)
+        if scene.kill_at and scene.kill_at in line:
+            process.kill()
+
+
+async def last_line(process: Process) -> str:
+    assert process.stdout is not None
+    lines = (await process.stdout.read()).decode(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+async def keep_showing(crowd: Crowd, show: Picture) -> None:
+    while True:
+        await asyncio.sleep(BEAT_S)
+        show.beat(*crowd.beat())
+
+
+async def written_down(site: Path) -> list[Switching]:
+    """Every switch, as the journal has it."""
+    rollouts = (await asked(site, "history"))["rollouts"]
+    numbers = [str(rollout["id"]) for rollout in rollouts]
+    told = await asyncio.gather(*(asked(site, "history", number) for number in numbers))
+    return [one for story in told for one in switchings(rollouts, story["records"])]
+
+
+async def asked(site: Path, *arguments: str) -> dict[str, Any]:
+    out, _ = await (await bgctl(site, "-o", "json", *arguments)).communicate()
+    answer: dict[str, Any] = json.loads(out)
+    return answer
+
+
+def farewell(site: Path) -> str:
+    folder = site.parent if site.name == "bg.yaml" else site
+    return f"""
+The shop still runs. Look at it: {place.url(site)}/page
+Play with it:
+
+    export PATH="$PWD/.venv/bin:$PATH" BG_SITE={os.path.relpath(folder)}
+    bgctl status             who serves; with -w it keeps looking, Ctrl-C leaves
+    bgctl deploy 1           an older release is a release like any other
+    bgctl switch             and bgctl backout, as often as you like
+    bgctl deploy 5           this one cannot even start
+    bgctl history            who did what
+
+Stop it, and delete what it left:
+
+    make demo-clean
+"""
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description="bg, shown on a small shop.")
+    arguments.add_argument(
+        "--clean", action="store_true", help="stop the shop, delete what it left"
+    )
+    if arguments.parse_args().clean:
+        print(f"stopped {place.clean()} processes, deleted what they left")
+        return
+    place.clean()
+    make_releases.make(place.HERE / "releases")
+    site = place.site_file()
+    good = False
+    try:
+        good = asyncio.run(play(site))
+    except KeyboardInterrupt:
+        print("\ninterrupted")
+    if os.environ.get("CI"):
+        place.clean()
+    else:
+        print(farewell(site))
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
