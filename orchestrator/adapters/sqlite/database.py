@@ -23,6 +23,8 @@ from orchestrator.adapters.sqlite import schema
 from orchestrator.ports.trouble import Damaged, NoRoom, Trouble
 
 FILE = "journal.db"
+PAGE = 1024
+"""A record is a few hundred bytes, and a commit writes whole pages: small ones cost less."""
 PAUSE_S = 0.003
 PATIENCE_S = 10.0
 
@@ -177,6 +179,7 @@ class Database:
     def _make_tables(self, connection: sqlite3.Connection) -> None:
         if not schema.is_new(connection):
             return
+        connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute("PRAGMA journal_mode = WAL").fetchall()
         _within("BEGIN IMMEDIATE", connection, self._create_unless_done)
         schema.check(connection, self._site, str(self.path))

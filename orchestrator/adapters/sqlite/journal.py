@@ -83,10 +83,10 @@ class SqliteJournal:
 
     async def history(self, *, rollout: int | None = None, last: int = 1000) -> tuple[Entry, ...]:
         def newest(connection: sqlite3.Connection) -> tuple[Entry, ...]:
-            which, values = ("", ()) if rollout is None else ("WHERE rollout = ?", (rollout,))
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM entries {which} ORDER BY number DESC LIMIT ?",
-                (*values, last),
+            rows = (
+                connection.execute(f"{_SELECT} ORDER BY number DESC LIMIT ?", (last,))
+                if rollout is None
+                else _of_rollout(connection, rollout, last)
             )
             return tuple(reversed([_from_row(row) for row in rows]))
 
@@ -138,7 +138,8 @@ def _last(connection: sqlite3.Connection) -> int:
 
 # -- Rows ----------------------------------------------------------------------------------
 
-_COLUMNS = "number, at_s, epoch, line, sum"
+_SELECT = "SELECT number, at_s, epoch, line, sum FROM entries"
+_NO_STEP = "kind NOT IN ('Began', 'Ended', 'Failed')"  # as the index has it, word for word
 
 
 def _numbered(records: Iterable[Record], after: int, at_s: float, epoch: int) -> tuple[Entry, ...]:
@@ -147,15 +148,16 @@ def _numbered(records: Iterable[Record], after: int, at_s: float, epoch: int) ->
 
 def _insert(connection: sqlite3.Connection, entries: tuple[Entry, ...]) -> None:
     connection.executemany(
-        "INSERT INTO entries (number, at_s, epoch, rollout, line, sum) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
         [_to_row(entry) for entry in entries],
     )
 
 
-def _to_row(entry: Entry) -> tuple[int, float, int, int | None, str, int]:
-    line = to_json(entry.record)
+def _to_row(entry: Entry) -> tuple[int, float, int, int | None, str, str, int]:
+    record, line = entry.record, to_json(entry.record)
     number, at_s, epoch = entry.number, float(entry.at_s), entry.epoch
-    return number, at_s, epoch, entry.record.rollout, line, _sum(number, at_s, epoch, line)
+    kept = _sum(number, at_s, epoch, line)
+    return number, at_s, epoch, record.rollout, type(record).__name__, line, kept
 
 
 def _sum(number: int, at_s: float, epoch: int, line: str) -> int:
@@ -178,10 +180,22 @@ def _from_row(row: tuple[int, float, int, str, int]) -> Entry:
         ) from error
 
 
-def _entries_after(connection: sqlite3.Connection, after: int) -> Iterator[Entry]:
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM entries WHERE number > ? ORDER BY number", (after,)
+def _of_rollout(connection: sqlite3.Connection, rollout: int, last: int) -> sqlite3.Cursor:
+    """The newest rows of a rollout, newest first: those within it, and requests from outside."""
+    found = f"SELECT min(number) FROM entries WHERE rollout = ? AND kind = ? AND {_NO_STEP}"
+    (opened,) = connection.execute(found, (rollout, "Opened")).fetchone()
+    (closed,) = connection.execute(found, (rollout, "Closed")).fetchone()
+    within = (opened or 0, closed or _last(connection)) if opened else (0, 0)
+    return connection.execute(
+        f"{_SELECT} WHERE number BETWEEN ? AND ? AND rollout = ? UNION ALL "
+        f"{_SELECT} WHERE number NOT BETWEEN ? AND ? AND rollout = ? AND {_NO_STEP} "
+        "ORDER BY number DESC LIMIT ?",
+        (*within, rollout, *within, rollout, last),
     )
+
+
+def _entries_after(connection: sqlite3.Connection, after: int) -> Iterator[Entry]:
+    rows = connection.execute(f"{_SELECT} WHERE number > ? ORDER BY number", (after,))
     for expected, row in enumerate(rows, after + 1):
         if row[0] != expected:
             raise Damaged(

@@ -17,13 +17,16 @@ from orchestrator.ports.trouble import Damaged
 SCHEMA = 1
 
 # `sum` is a checksum over the whole row: SQLite itself has none for pages that were checkpointed.
+# Began, Ended and Failed are most of what is written, and stand between Opened and Closed of their
+# rollout: left out of the index, each of them is one page less to commit.
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE entries (
     number INTEGER PRIMARY KEY, at_s REAL NOT NULL, epoch INTEGER NOT NULL,
-    rollout INTEGER, line TEXT NOT NULL, sum INTEGER NOT NULL
+    rollout INTEGER, kind TEXT NOT NULL, line TEXT NOT NULL, sum INTEGER NOT NULL
 );
-CREATE INDEX entries_of_rollout ON entries (rollout);
+CREATE INDEX entries_of_rollout ON entries (rollout, kind)
+    WHERE kind NOT IN ('Began', 'Ended', 'Failed');
 CREATE TABLE chronicle (
     id INTEGER PRIMARY KEY CHECK (id = 1), version TEXT NOT NULL,
     last INTEGER NOT NULL, folded TEXT NOT NULL
