@@ -22,8 +22,10 @@ from orchestrator.core.imagined import (
     doing,
     found_well,
     parts_of,
+    proves,
     restarted,
     sighting_of,
+    turned_round,
     undoing,
 )
 from orchestrator.core.record import (
@@ -59,9 +61,21 @@ class Budget:
     requests: int = 1
     alike: int = 2  # services that are alike
     instances: int = 2  # of one service
+    orders: int = 1  # in which parts side by side get done: as they stand; 2: the reverse, too
 
 
 USUAL = Budget()
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The worlds on the way through a step, the last one with all of it done;
+
+    empty where it holds already. `takes`: whether it holds then.
+    """
+
+    worlds: tuple[Imagined, ...]
+    takes: bool
 
 
 @dataclass(slots=True)
@@ -72,7 +86,7 @@ class Memory:
     worlds: dict[Imagined, Imagined] = field(default_factory=dict)
     evolved: dict[tuple[int, Record], Rollout] = field(default_factory=dict)
     decided: dict[int, Move | None] = field(default_factory=dict)
-    acted: dict[tuple[int, int, int, bool], tuple[Imagined, ...]] = field(default_factory=dict)
+    acted: dict[tuple[int, int, int, bool], Way] = field(default_factory=dict)
 
     def after(self, rollout: Rollout, record: Record) -> Rollout:
         key = (id(rollout), record)
@@ -97,20 +111,19 @@ class Memory:
             self.decided[id(rollout)] = decide(rollout, NOW)
         return self.decided[id(rollout)]
 
-    def worlds_on_the_way(
-        self, world: Imagined, index: int, step: Step, *, back: bool
-    ) -> tuple[Imagined, ...]:
-        """What the world passes through while a step is done or undone;
-
-        empty where it holds already.
-        """
+    def way(self, world: Imagined, index: int, step: Step, *, back: bool, orders: int) -> Way:
+        """What the world passes through while a step is done or undone, its parts side by side."""
         few = len(parts_of(step))  # a step has all of its parts to do, or some are done for good
         key = (id(world), index, few, back)
         if key not in self.acted:
             judge, act = (undone, undoing) if back else (holds, doing)
-            way = () if judge(step, sighting_of(world)) else tuple(act(step, world))
-            assert not way or judge(step, sighting_of(way[-1])), f"{name(step)} does not take"
-            self.acted[key] = tuple(self.the_world(w) for w in way)
+            worlds: tuple[Imagined, ...] = ()
+            if not judge(step, sighting_of(world)):
+                worlds = tuple(act(step, world))
+                if orders > 1:
+                    worlds = (*tuple(act(turned_round(step), world))[:-1], *worlds)
+            takes = not worlds or judge(step, sighting_of(worlds[-1]))
+            self.acted[key] = Way(tuple(self.the_world(w) for w in worlds), takes)
         return self.acted[key]
 
 
@@ -126,7 +139,11 @@ class State:
         return State(rollout, self.world, self.left, self.memory)
 
     def at(self, world: Imagined) -> State:
-        return State(self.rollout, self.memory.the_world(world), self.left, self.memory)
+        return self.on(self.memory.the_world(world))
+
+    def on(self, kept: Imagined) -> State:
+        """In a world that the memory keeps already."""
+        return State(self.rollout, kept, self.left, self.memory)
 
     def less(self, kind: str) -> State:
         left = replace(self.left, **{kind: getattr(self.left, kind) - 1})
@@ -231,6 +248,12 @@ def _looking(state: State, index: int, step: Step) -> Iterator[tuple[str, State]
     facts: tuple[Fact, ...] = ()
     found = state
     if isinstance(step, Prove):
+        if not proves(step, state.world):
+            yield (
+                "prove finds it ill",
+                state.then(Failed(rollout.id, index, False, Trouble.ILL, "ill")),
+            )
+            return
         found = state.at(found_well(state.world, step.parts))
         facts = tuple(
             FoundWell(p.service, p.color, i, PROVEN) for p in step.parts for i in range(p.count)
@@ -255,20 +278,26 @@ def _acting(state: State, index: int, step: Step, *, back: bool) -> Iterator[tup
     """Look, act, look; with every place to die on the way, and every way to fail."""
     title = f"undoing {name(step)}" if back else name(step)
     ended = Ended(state.rollout.id, index, back)
-    way = state.memory.worlds_on_the_way(state.world, index, step, back=back)
-    if not way:
+    orders = state.left.orders
+    way = state.memory.way(state.world, index, step, back=back, orders=orders)
+    if not way.worlds:
         yield f"{title} holds already", state.then(ended)
         return
-    for half in way:
-        yield f"{title} is in the middle, and the driver dies", state.at(half)
-    yield f"{title} ends", state.at(way[-1]).then(ended)
+    for half in way.worlds:
+        yield f"{title} is in the middle, and the driver dies", state.on(half)
+    all_of_it = state.on(way.worlds[-1])
+    if not way.takes:
+        record = _failure(state.rollout, index, step, Trouble.DID_NOT_TAKE, back=back)
+        yield f"{title} does not take", all_of_it.then(record)
+        return
+    yield f"{title} ends", all_of_it.then(ended)
     if not state.left.faults:
         return
     less = state.less("faults")
     for kind in (Trouble.REFUSED, Trouble.DID_NOT_TAKE):
         record = _failure(state.rollout, index, step, kind, back=back)
-        for world in (state.world, *way[:-1]):
-            yield f"{title} fails ({kind.value})", less.at(world).then(record)
+        for world in (state.world, *way.worlds[:-1]):
+            yield f"{title} fails ({kind.value})", less.on(world).then(record)
 
 
 def _failure(rollout: Rollout, index: int, step: Step, kind: Trouble, *, back: bool) -> Record:

@@ -131,6 +131,12 @@ def parts_of(step: Step) -> tuple[Part, ...]:
             return ()
 
 
+def turned_round(step: Step) -> Step:
+    """The same step with its parts the other way round: what is done side by side has no order."""
+    parts = parts_of(step)
+    return replace(step, parts=tuple(reversed(parts))) if parts else step  # type: ignore[arg-type]
+
+
 # -- What steps do -------------------------------------------------------------------------
 
 
@@ -158,8 +164,9 @@ def doing(step: Step, world: Imagined) -> Iterator[Imagined]:
             )
         case Tidy(releases):
             for service, release in releases:
-                cell = world.cell(service, Color.BLUE)
-                world = _staged(world, service, cell.staged - {release})
+                cells = [world.cell(service, color) for color in Color]
+                if not any(cell.current == release or cell.count(release) for cell in cells):
+                    world = _staged(world, service, cells[0].staged - {release})
                 yield world
         case Drain() | Prove() | Gate() | Soak():
             yield world
@@ -218,13 +225,20 @@ def _staged(world: Imagined, service: str, staged: frozenset[Release]) -> Imagin
 
 
 def _stop(world: Imagined, part: Part) -> Imagined:
+    """What has traffic is never stopped."""
+    if world.share(part.service).of(part.color):
+        return world
     cell = world.cell(part.service, part.color)
     left = tuple(None if run and run[0] == part.release else run for run in cell.running)
     return world.with_cell(part.service, part.color, Cell(cell.staged, cell.current, left))
 
 
 def _start(world: Imagined, part: Part, *, point: bool = True) -> Iterator[Imagined]:
+    """What does not lie there does not start."""
     cell = world.cell(part.service, part.color)
+    if part.release not in cell.staged:
+        yield world
+        return
     if point:
         cell = Cell(cell.staged, part.release, cell.running)
         world = world.with_cell(part.service, part.color, cell)
@@ -237,6 +251,12 @@ def _start(world: Imagined, part: Part, *, point: bool = True) -> Iterator[Imagi
             world = world.with_cell(part.service, part.color, cell)
             missing -= 1
             yield world
+
+
+def proves(step: Prove, world: Imagined) -> bool:
+    """Whether enough of it runs to be found well."""
+    cells = ((p, world.cell(p.service, p.color).count(p.release)) for p in step.parts)
+    return all(running >= (1 if step.lenient else p.count) for p, running in cells)
 
 
 def restarted(world: Imagined, service: str, color: Color) -> Imagined:

@@ -27,7 +27,7 @@ from orchestrator.core.happenings import (
     unproven,
 )
 from orchestrator.core.imagined import Imagined, imagine, parts_of, sighting_of
-from orchestrator.core.model import Color
+from orchestrator.core.model import Color, Release
 from orchestrator.core.record import Opened, Outcome
 from orchestrator.core.rollout import Rollout, evolve
 from orchestrator.core.sight import Sighting, holds
@@ -80,13 +80,18 @@ def _representatives(opened: Opened, budget: Budget) -> Opened:
 
 
 def _shape(service: str, opened: Opened, instances: int) -> object:
-    """What a plan does to a service, with its names taken away."""
+    """What a plan does to a service, with its names taken away. Releases are told apart only by
+    which are the same.
+    """
     shape: list[object] = []
+    releases: dict[Release | None, int] = {None: 0}
     for index, step in enumerate(opened.plan):
         for p in parts_of(step):
             if p.service == service:
-                before = (p.before.current is None, p.before.running, p.before.staged)
-                shape.append((index, p.color, min(p.count, instances), before))
+                ran = (p.before.running, p.before.staged)
+                which = (p.release, p.before.current)
+                same = tuple(releases.setdefault(r, len(releases)) for r in which)
+                shape.append((index, p.color, min(p.count, instances), ran, same))
         if isinstance(step, Wire | Shift):
             mine = [w for w in step.wirings if w.pin.caller == service]
             shape.append((index, tuple((w.pin.color, w.before, w.after) for w in mine)))

@@ -147,6 +147,12 @@ def serving(*names: str, on: Color = BLUE, release: Release = R1, at: Site | Non
 
 def wish(kind: Kind = Kind.DEPLOY, *, again: bool = False, **releases: Release) -> Wish:
     """`wish(web=R2)`."""
+    return wish_for(releases, kind=kind, again=again)
+
+
+def wish_for(
+    releases: dict[str, Release], *, kind: Kind = Kind.DEPLOY, again: bool = False
+) -> Wish:
     return Wish(tuple(Wanted(s, r, f"/artifacts/{s}") for s, r in releases.items()), kind, again)
 
 
