@@ -33,7 +33,7 @@ from orchestrator.ports.trouble import Refused, Unreachable
 ANSWER_S = 10.0  # a keeper that has not answered by then is stuck, or the machine is
 POLL_S = 0.01
 SETTLE_S = 3.0  # a keeper that was just begun needs some 0.02 s to note what it is about
-BEYOND_S = 7.0  # beyond `stop_s`: SIGKILL takes effect, the keeper notes it and goes
+BEYOND_S = 7.0  # time for SIGKILL to take effect, and for the keeper to note it and go
 TAIL = 2048  # bytes of the log that last words are looked for in
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
@@ -42,8 +42,9 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 class LocalProcesses:
     """`Processes` below `folder` (absolute; made at the first start)."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, beyond_s: float = BEYOND_S) -> None:
         self._folder = folder
+        self._beyond_s = beyond_s  # beyond `stop_s`, a keeper is not believed in any more
         self._names_folder = os.path.join(folder, "names")
 
     # -- Looking -----------------------------------------------------------------------------
@@ -80,6 +81,7 @@ class LocalProcesses:
                     what = seen.identity or "being started again and again"
                     raise Refused(f"{name} is something else ({what}); stop it first")
                 if seen.kept:
+                    self._wait_for(lambda: not _about_to_be(at), ANSWER_S)
                     return seen
                 lock = _take(at)
                 if lock is not None:
@@ -148,7 +150,7 @@ class LocalProcesses:
     async def ended(self, name: str, within_s: float | None = None) -> bool:
         at = self._at(name)
         note = _note(at)
-        limit_s = float(note.get("stop_s", 10.0)) + BEYOND_S if within_s is None else within_s
+        limit_s = float(note.get("stop_s", 10.0)) + self._beyond_s if within_s is None else within_s
         until = time.monotonic() + limit_s
         while _held(at):  # as long as there is a keeper, it is being seen to
             if time.monotonic() > until:
@@ -346,6 +348,20 @@ def _kept_by(note: dict[str, Any]) -> keeper.Process | None:
     """The keeper that wrote the note, where it lives."""
     noted = note.get("keeper") or {}
     return keeper.process(noted["pid"]) if keeper.there(noted) else None
+
+
+def _about_to_be(at: str) -> bool:
+    """Whether the noted program is still its keeper's child that waits to be executed."""
+    note = _note(at)
+    pids = (note.get("pid"), note.get("keeper", {}).get("pid"))
+    return keeper.there(note) and len({_command_of(pid) for pid in pids}) == 1
+
+
+def _command_of(pid: object) -> bytes:
+    try:
+        return disk.read(f"/proc/{pid}/cmdline") or b""
+    except OSError:
+        return b""
 
 
 def _leaves(folder: str) -> Iterator[str]:
