@@ -6,8 +6,10 @@ it is one that people will see.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache, wraps
 
 from orchestrator.core.chronicle import Chronicle, fold
 from orchestrator.core.decide import Answer, Close, Do, For, Turn, Undo, Wait, decide
@@ -28,7 +30,7 @@ from orchestrator.core.model import (
     SwitchSpec,
     Use,
 )
-from orchestrator.core.plan import Plan, plan, plan_retire
+from orchestrator.core.plan import Plan, Unplannable, plan, plan_retire
 from orchestrator.core.prove import prove
 from orchestrator.core.record import (
     Answered,
@@ -114,18 +116,24 @@ class Story:
     def steps(self) -> tuple[Step, ...]:
         return next(e.record.plan for e in reversed(self.entries) if isinstance(e.record, Opened))
 
-    def considered(self, wish: Wish, policy: Policy | None = None) -> Considered:
-        policy = policy or self.site.policy
+    def considered(self, wish: Wish) -> Considered:
+        """The plan with its proof."""
+        planned, opened = self._planned(wish)
+        proof = prove(opened, self.sighting) if opened else None
+        return Considered(planned, self.sighting, proof, opened)
+
+    def _planned(self, wish: Wish) -> tuple[Plan | Unplannable, Opened | None]:
+        policy = self.site.policy
         if wish.kind is Kind.RETIRE:
             services = tuple(w.service for w in wish.wanted)
             planned = plan_retire(self.site, services, self.sighting)
         else:
             planned = plan(self.site, wish, self.sighting, policy=policy, chronicle=self.chronicle)
         if not isinstance(planned, Plan) or not planned.steps:
-            return Considered(planned, self.sighting)
+            return planned, None
         number = self.chronicle.rollouts + 1
         opened = Opened(number, planned.steps, self.site, policy, wish, self._before(), "ann@desk")
-        return Considered(planned, self.sighting, prove(opened, self.sighting), opened)
+        return planned, opened
 
     def _before(self) -> tuple[Served, ...]:
         return tuple(
@@ -133,8 +141,8 @@ class Story:
             for s in self.chronicle.serving
         )
 
-    def open(self, wish: Wish, policy: Policy | None = None) -> None:
-        opened = self.considered(wish, policy).opened
+    def open(self, wish: Wish) -> None:
+        _, opened = self._planned(wish)
         assert opened is not None
         self.write(opened, after_s=60)
 
@@ -246,10 +254,23 @@ class Story:
 # -- The samples ---------------------------------------------------------------------------
 
 
+def remembered(sample: Callable[[], Story]) -> Callable[[], Story]:
+    """Told once; each caller gets a story of its own to go on with."""
+    told = cache(sample)
+
+    @wraps(sample)
+    def again() -> Story:
+        return replace(told())
+
+    return again
+
+
+@remembered
 def empty() -> Story:
     return Story()
 
 
+@remembered
 def first() -> Story:
     """Release 1 serves on blue."""
     story = Story()
@@ -259,6 +280,7 @@ def first() -> Story:
     return story
 
 
+@remembered
 def at_the_gate() -> Story:
     """Release 2 stands beside it, proven, and waits."""
     story = first()
@@ -267,6 +289,7 @@ def at_the_gate() -> Story:
     return story
 
 
+@remembered
 def proving() -> Story:
     story = first()
     story.open(wish("2"))
@@ -274,6 +297,7 @@ def proving() -> Story:
     return story
 
 
+@remembered
 def switched() -> Story:
     """Release 2 serves on green; 1 stands by on blue."""
     story = at_the_gate()
@@ -282,6 +306,7 @@ def switched() -> Story:
     return story
 
 
+@remembered
 def soaking() -> Story:
     story = at_the_gate()
     story.grant()
@@ -289,6 +314,7 @@ def soaking() -> Story:
     return story
 
 
+@remembered
 def backed_out() -> Story:
     """It turned ill while it was watched."""
     story = soaking()
@@ -297,6 +323,7 @@ def backed_out() -> Story:
     return story
 
 
+@remembered
 def not_well() -> Story:
     """Release 3 is broken: it goes back, and is about to stop what it started."""
     story = switched()
@@ -308,6 +335,7 @@ def not_well() -> Story:
     return story
 
 
+@remembered
 def stuck() -> Story:
     """The traffic cannot go back: nothing of blue answers."""
     story = soaking()
@@ -319,6 +347,7 @@ def stuck() -> Story:
     return story
 
 
+@remembered
 def drifted() -> Story:
     """Somebody moved half of the traffic of web by hand, and killed an instance."""
     story = switched()
@@ -341,6 +370,7 @@ def drifted() -> Story:
     return story
 
 
+@remembered
 def paused() -> Story:
     story = first()
     story.open(wish("2"))
@@ -349,6 +379,7 @@ def paused() -> Story:
     return story
 
 
+@remembered
 def tried_again() -> Story:
     """Staging did not take, and is tried again in a moment."""
     story = first()
@@ -358,6 +389,7 @@ def tried_again() -> Story:
     return story
 
 
+@remembered
 def past_the_standby() -> Story:
     """The hour of the standby is over, and nobody tends."""
     story = switched()
@@ -365,6 +397,7 @@ def past_the_standby() -> Story:
     return story
 
 
+@remembered
 def instant_backout() -> Story:
     """Backed out after it had closed: a rollout of its own."""
     story = switched()
@@ -375,6 +408,7 @@ def instant_backout() -> Story:
     return story
 
 
+@remembered
 def silent_switch() -> Story:
     story = switched()
     note = "worker 1 of edge does not answer"
@@ -386,6 +420,7 @@ def silent_switch() -> Story:
     return story
 
 
+@remembered
 def on_demand() -> Story:
     """One of many instances runs another release, and one was never started."""
     story = first()

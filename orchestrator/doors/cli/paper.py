@@ -17,7 +17,7 @@ from datetime import UTC, datetime, tzinfo
 from enum import Enum
 from typing import TextIO
 
-COMMAND = re.compile(r"`[^`]*`")  # is not broken over two lines
+WHOLE = re.compile(r"`[^`]*`|\d (?:ms|s|min|h|d)\b")  # is not broken over two lines
 HARD_SPACE = "\xa0"
 WIDTH = 80
 WIDTH_MIN, WIDTH_MAX = 40, 100  # longer lines are hard to read, however wide the terminal is
@@ -47,7 +47,7 @@ class Paper:
     def wrapped(self, text: str, *, first: str = "", later: str | None = None) -> list[str]:
         """The text as lines that fit; the first begins with `first`, the others with `later`."""
         lines = textwrap.wrap(
-            COMMAND.sub(lambda found: found.group().replace(" ", HARD_SPACE), harmless(text)),
+            WHOLE.sub(lambda found: found.group().replace(" ", HARD_SPACE), harmless(text)),
             self.width,
             initial_indent=first,
             subsequent_indent=" " * len(first) if later is None else later,
@@ -97,7 +97,7 @@ def paper_for(stream: TextIO, *, fit: bool = False) -> Paper:
 
 def harmless(text: str) -> str:
     """Text from outside, with everything that could command a terminal made visible."""
-    return "".join(c if c.isprintable() or c == "\n" else _visible(c) for c in text)
+    return "".join(c if c.isprintable() or c in "\n\xa0" else _visible(c) for c in text)
 
 
 def _visible(character: str) -> str:

@@ -10,7 +10,7 @@ from orchestrator.core.health import Verdict
 from orchestrator.core.model import Color, Service
 from orchestrator.core.sight import InstallationSeen, InstanceSeen
 from orchestrator.core.steps import Shift
-from orchestrator.doors.cli.paper import Ink, Paper, harmless
+from orchestrator.doors.cli.paper import HARD_SPACE, Ink, Paper, harmless
 from orchestrator.doors.cli.picture import Picture, warm
 
 INK_OF = {Color.BLUE: Ink.BLUE, Color.GREEN: Ink.GOOD}
@@ -55,8 +55,12 @@ def _color(seen: InstallationSeen, picture: Picture, paper: Paper, brief: bool) 
     running = _running(seen, picture)
     fixed = f"  {release.ljust(6)}  {_share(seen, picture).rjust(5)}  "
     room = paper.width - 3 - len(branch) - 6 - len(fixed) - len(state) - len(running)
-    line = f"{branch} {name}{fixed}{paper.ink(ink, state)}{' ' * max(room, 2)}{running}"
+    line = f"{branch} {name}{fixed}{paper.ink(ink, state)}"
     below = _instances(seen, paper, brief) + _preview(seen, picture, paper)
+    if room >= 2:
+        line += f"{' ' * room}{running}"
+    else:
+        below = [running, *below]
     return [line, *(f"{trunk}  {text}" for text in below)]
 
 
@@ -139,7 +143,8 @@ def _instances(seen: InstallationSeen, paper: Paper, brief: bool) -> list[str]:
 
 def _fine(instances: list[InstanceSeen], paper: Paper) -> list[str]:
     """All of them side by side."""
-    named = [f"#{i.index} {_pid(i)} start {i.start}" for i in instances[:INSTANCES_SHOWN]]
+    shown = instances[:INSTANCES_SHOWN]
+    named = [f"#{i.index} {_pid(i)} start {i.start}".replace(" ", HARD_SPACE) for i in shown]
     more = len(instances) - len(named)
     said = " · ".join([*named, *([f"{more} more"] if more else [])])
     return [paper.ink(Ink.FAINT, line) for line in paper.less(9).wrapped(said)]
