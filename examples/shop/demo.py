@@ -37,15 +37,15 @@ class Scene:
     kill_at: str = ""  # SIGKILL as soon as it says something with these words
 
 
-FIRST = Scene("Release 1 goes out; nothing serves yet, so at once", ("deploy", "1"))
+FIRST = Scene("Release 1 goes out; nothing serves yet", ("deploy", "1"))
 STORY = (
-    Scene("Release 2 comes up beside it, is proven, and waits", ("deploy", "2")),
+    Scene("Release 2 comes up beside it, and is proven", ("deploy", "2")),
     Scene("Traffic is switched to it", ("switch",)),
     Scene("Somebody does not like it: back, at once", ("backout",)),
     Scene("And forward again: 2 is still warm", ("deploy", "2", "--switch")),
     Scene("Release 3 is broken: it never gets a request", ("deploy", "3", "--switch"), code=3),
     Scene(
-        "Release 4: the driver is killed (SIGKILL) half-way",
+        "Release 4: the driver is killed half-way",
         ("deploy", "4", "--switch"),
         code=-signal.SIGKILL,
         kill_at="starting web 4",

@@ -18,7 +18,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-INK = {"blue": "bold white on blue", "green": "bold black on green", "": "bold white on red"}
+INK = {
+    "blue": "bold white on blue",
+    "green": "bold black on green",
+    "bad": "bold white on red",
+    "": "dim",
+}
 STRIP = 60  # beats that are kept in sight
 LINES = 4  # of what the command says
 
@@ -27,7 +32,7 @@ LINES = 4  # of what the command says
 class Beat:
     """What visitors got within a fraction of a second."""
 
-    release: str  # the one that answered most, "2"; "" where nothing did, or old and new at once
+    release: str  # the one that answered most, "2"; "." where nothing did, "!" where it was bad
     color: str
 
 
@@ -126,22 +131,25 @@ class Moving:
     # -- How it looks ------------------------------------------------------------------------
 
     def drawn(self) -> Group:
-        seconds = time.monotonic() - self.began
-        head = columns(
-            Text("A shop: web asks api, in blue and in green", "bold"), f"{seconds:.1f} s"
-        )
-        told = [part for scene in self.scenes for part in self.told(scene)]
-        return Group(head, Text(), *told, Text(), *self.traffic())
+        """At most twenty lines: each scene in one, and of the last one what was said."""
+        seconds = f"{time.monotonic() - self.began:.1f} s"
+        table = Table.grid(expand=True, padding=(0, 1))
+        table.add_column(width=1)
+        table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+        table.add_column(style="dim", no_wrap=True, width=23)
+        table.add_column(justify="right", style="dim", min_width=6, no_wrap=True)
+        table.add_row("", Text("A shop: web asks api, in blue and in green", "bold"), "", seconds)
+        table.add_row()
+        for scene in self.scenes:
+            table.add_row(*row(scene))
+        return Group(table, *self.said(), Text(), *self.traffic())
 
-    def told(self, scene: Scene) -> list[Table | Text]:
-        if not scene.result:
-            said = [f"$ {scene.command}", *scene.said[-LINES:]]
-            lines = [Text(f"    {line}", "dim", no_wrap=True, overflow="ellipsis") for line in said]
-            return [columns(Text(f"▸ {scene.title}", "bold"), ""), *lines]
-        mark, style = ("✓", "green") if scene.good else ("✗", "bold red")
-        line = Text.assemble((f"{mark} ", style), scene.title)
-        rest = Text(f"    {scene.result}", "dim" if scene.good else style)
-        return [columns(line, f"{scene.took_s:.1f} s"), rest]
+    def said(self) -> list[Text]:
+        if not self.scenes:
+            return []
+        scene = self.scenes[-1]
+        lines = [scene.result] if scene.result else scene.said[-LINES:]
+        return [Text(f"  {line}", "dim", no_wrap=True, overflow="ellipsis") for line in lines]
 
     def traffic(self) -> list[Text]:
         counts = self.counts
@@ -154,17 +162,16 @@ class Moving:
         return [strip(self.beats), numbers]
 
 
+def row(scene: Scene) -> tuple[Text, Text, str, str]:
+    if not scene.result:
+        return Text("▸", "bold"), Text(scene.title, "bold"), scene.command, ""
+    mark = Text("✓", "green") if scene.good else Text("✗", "bold red")
+    return mark, Text(scene.title), scene.command, f"{scene.took_s:.1f} s"
+
+
 def strip(beats: list[Beat]) -> Text:
     """Who answered, beat by beat: the release as a digit on its color."""
     line = Text("answers   ", "bold", no_wrap=True)
     for beat in beats:
-        line.append(beat.release[:1] or "!", INK.get(beat.color, INK[""]))
+        line.append(beat.release[:1], INK[beat.color])
     return line
-
-
-def columns(left: Text, right: str) -> Table:
-    table = Table.grid(expand=True)
-    table.add_column(ratio=1)
-    table.add_column(justify="right", style="dim")
-    table.add_row(left, right)
-    return table

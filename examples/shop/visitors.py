@@ -35,17 +35,17 @@ class Crowd:
     def __init__(self, url: str) -> None:
         self.load = Visitors(url, rate=RATE, seconds=AT_MOST_S)
         self.before: Counter[str] = Counter()
-        self.torn = 0
+        self.bad = 0
         self.task = asyncio.create_task(self.load.run())
 
     def beat(self) -> tuple[Beat, Counts]:
         """Who answered most since the last beat, and everything that was counted so far."""
         counts = self.load.counts
         since, self.before = counts.by - self.before, Counter(counts.by)
-        torn, self.torn = counts.torn > self.torn, counts.torn
-        most = max(since, key=lambda who: since[who], default="")
-        _, release, color = most.split() if most and not torn else ("", "", "")
-        return Beat(release, color), Counts(counts.sent, counts.lost, counts.torn)
+        bad, self.bad = counts.torn + counts.lost > self.bad, counts.torn + counts.lost
+        most = max(since, key=lambda who: since[who], default="web . ").split(" ")
+        beat = Beat("!", "bad") if bad else Beat(most[1], most[2])
+        return beat, Counts(counts.sent, counts.lost, counts.torn)
 
     async def leave(self) -> None:
         """Nobody asks any more; whoever asked is waited for."""
