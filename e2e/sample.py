@@ -2,10 +2,10 @@
 
     python -m e2e.sample web --port 8101 --color blue --version 2 --uses http://127.0.0.1:23000
 
-Answers JSON: {"service", "color", "version", "instance", "body", "api": what the used service
-said}. `/slow` takes 300 ms, `/stream` takes `--stream` seconds in chunks, `/healthz` is well,
-`/ill` and `/well` change that; a POST is answered with the length of what arrived. Anything else is
-like `/`. Loopback only.
+Answers JSON: {"service", "color", "version", "instance", "bytes", "api": what the used service
+said}. `/slow` takes 300 ms, `/stream` takes `?seconds=2` in chunks, `/healthz` is well, `/ill` and
+`/well` change that; a POST is answered with the bytes that arrived. Anything else is like `/`.
+Loopback only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import asyncio
 import json
 import signal
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 SLOW_S = 0.3
 CHUNKS = 20
@@ -28,7 +28,6 @@ class Identity:
     version: str
     instance: int
     uses: tuple[str, int] | None = None
-    stream_s: float = 2.0
     well: bool = True
 
 
@@ -77,13 +76,16 @@ class Answering:
                 await writer.drain()
         except (OSError, EOFError, asyncio.LimitOverrunError):
             pass
+        except asyncio.CancelledError:
+            pass  # the server ends
         finally:
             writer.close()
 
     async def _answer(
         self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        path = head.split(" ", 2)[1].partition("?")[0].rpartition("/")[2]
+        target = urlsplit(head.split(" ", 2)[1])
+        path = target.path.rpartition("/")[2]
         length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0] or 0)
         if length:
             await reader.readexactly(length)
@@ -95,7 +97,8 @@ class Answering:
         elif path == "healthz":
             writer.write(whole(200 if self._me.well else 503, await self._say(0, alone=True)))
         elif path == "stream":
-            await self._stream(writer)
+            seconds = parse_qs(target.query).get("seconds", ["2"])[0]
+            await self._stream(writer, float(seconds))
         else:
             if path == "slow":
                 await asyncio.sleep(SLOW_S)
@@ -109,7 +112,7 @@ class Answering:
             "color": me.color,
             "version": me.version,
             "instance": me.instance,
-            "body": length,
+            "bytes": length,
         }
         if self._upstream and not alone:
             try:
@@ -121,14 +124,14 @@ class Answering:
                 said["failed"] = f"api: {error!r}"
         return said
 
-    async def _stream(self, writer: asyncio.StreamWriter) -> None:
+    async def _stream(self, writer: asyncio.StreamWriter, seconds: float) -> None:
         said = json.dumps(await self._say(0)).encode() + b"\n"
         writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
         for number in range(CHUNKS):
             part = said if number == 0 else b"%d\n" % number
             writer.write(b"%x\r\n%s\r\n" % (len(part), part))
             await writer.drain()
-            await asyncio.sleep(self._me.stream_s / CHUNKS)
+            await asyncio.sleep(seconds / CHUNKS)
         writer.write(b"0\r\n\r\n")
 
     async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -172,13 +175,12 @@ def main() -> None:
     parser.add_argument("--version", default="1")
     parser.add_argument("--instance", type=int, default=0)
     parser.add_argument("--uses", help="URL of the service it asks for each answer")
-    parser.add_argument("--stream", type=float, default=2.0, help="seconds that /stream takes")
     args = parser.parse_args()
     uses = None
     if args.uses:
         parts = urlsplit(args.uses)
         uses = (parts.hostname or "127.0.0.1", parts.port or 80)
-    me = Identity(args.service, args.color, args.version, args.instance, uses, args.stream)
+    me = Identity(args.service, args.color, args.version, args.instance, uses)
     asyncio.run(run(me, args.port))
 
 

@@ -90,7 +90,7 @@ class Edge:
 
     async def serve(self, name: str, color: Color, instance: int = 0) -> None:
         """Start one instance."""
-        me = Identity(name, color.value, "1", instance, stream_s=0.5)
+        me = Identity(name, color.value, "1", instance)
         port = self.site.service(name).placement.port(color, instance)
         server = await asyncio.start_server(Answering(me).serve, "127.0.0.1", port)
         self.servers[name, color, instance] = server

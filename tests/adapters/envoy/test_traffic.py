@@ -218,7 +218,7 @@ async def until_open(edge: Edge, count: int) -> None:
 
 async def stream_of(port: int) -> str:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /stream HTTP/1.1\r\nhost: shop\r\n\r\n")
+    writer.write(b"GET /stream?seconds=0.5 HTTP/1.1\r\nhost: shop\r\n\r\n")
     whole = await reader.readuntil(b"\r\n0\r\n\r\n")
     writer.close()
     return whole.decode()
@@ -248,7 +248,7 @@ async def test_a_body_arrives_whole(edge: Edge, size: int) -> None:
     writer.write(b"x" * size)
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
     length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-    assert json.loads(await reader.readexactly(length))["body"] == size
+    assert json.loads(await reader.readexactly(length))["bytes"] == size
     writer.close()
 
 
