@@ -18,9 +18,11 @@ from orchestrator.core.record import (
     Asked,
     Closed,
     Entry,
+    Granted,
     Kind,
     Opened,
     Outcome,
+    Record,
     What,
 )
 from orchestrator.core.rollout import Rollout, evolve
@@ -116,6 +118,8 @@ def fold(chronicle: Chronicle, entry: Entry) -> Chronicle:
     """The chronicle after this entry."""
     record = entry.record
     match record:
+        case Opened(rollout=number) if chronicle.open is not None:
+            raise ValueError(f"entry {entry.number}: {number} opened while another is open")
         case Opened(rollout=number):
             opened = evolve(None, entry)
             asked = tuple(e for e in chronicle.asked if not _taken_up(e, opened))
@@ -128,15 +132,19 @@ def fold(chronicle: Chronicle, entry: Entry) -> Chronicle:
             accepted = _accepted(chronicle, request, record.reason)
             asked = tuple(e for e in chronicle.asked if e.number != request)
             return replace(chronicle, asked=asked, accepted=accepted)
-        case Closed() if chronicle.open is not None:
+        case Granted(rollout=number) if chronicle.open is None or chronicle.open.id != number:
+            return replace(chronicle, asked=(*chronicle.asked, entry))
+        case _ if chronicle.open is None or record.rollout not in (None, chronicle.open.id):
+            raise ValueError(f"entry {entry.number}: {_of_what(record)}, which is not open")
+        case Closed():
             rollout = evolve(chronicle.open, entry)
             return _closed(replace(chronicle, open=None), rollout, entry.at_s, record.remark)
-        case _ if chronicle.open is not None:
-            if getattr(record, "rollout", None) not in (None, chronicle.open.id):
-                return replace(chronicle, asked=(*chronicle.asked, entry))
-            return replace(chronicle, open=evolve(chronicle.open, entry))
         case _:
-            return replace(chronicle, asked=(*chronicle.asked, entry))
+            return replace(chronicle, open=evolve(chronicle.open, entry))
+
+
+def _of_what(record: Record) -> str:
+    return f"{type(record).__name__} of rollout {record.rollout}"
 
 
 def _taken_up(entry: Entry, opened: Rollout) -> bool:
@@ -169,12 +177,24 @@ def _closed(chronicle: Chronicle, rollout: Rollout, at_s: float, remark: str) ->
         changes=_changes(rollout) if went else (),
         undoes=rollout.wish.undoes,
         reason=rollout.turned,
-        remarks=(*rollout.remarks, *([remark] if remark else ())),
+        remarks=rollout.remarks or ((remark,) if remark else ()),
         wanted=tuple((w.service, w.release) for w in rollout.wish.wanted),
     )
-    chronicle = replace(chronicle, past=(*chronicle.past, past)[-PAST_KEPT:])
+    asked = (*chronicle.asked, *_not_met(rollout))
+    chronicle = replace(chronicle, past=(*chronicle.past, past)[-PAST_KEPT:], asked=asked)
     chronicle = replace(chronicle, standbys=_standbys_left(chronicle, rollout))
     return _moved(chronicle, rollout, at_s) if went else chronicle
+
+
+def _not_met(rollout: Rollout) -> tuple[Entry, ...]:
+    """Requests that nobody came to any more. They still get an answer."""
+    met = (
+        entry.number
+        for entry in rollout.asked
+        if isinstance(entry.record, Asked) and entry.record.what is What.ABANDON
+    )
+    first = next(met, None) if rollout.outcome is Outcome.ABANDONED else None
+    return tuple(entry for entry in rollout.asked if entry.number != first)
 
 
 def _changes(rollout: Rollout) -> tuple[Change, ...]:
@@ -264,8 +284,8 @@ def backout_of(chronicle: Chronicle) -> Backout | Nothing:
         return Nothing.ALREADY_BACK
     undone = {p.undoes for p in chronicle.past if p.kind is Kind.BACKOUT and p.changes}
     for past in reversed(chronicle.past):
-        if past.kind is not Kind.DEPLOY or not past.changes:
-            continue
+        if past.kind is not Kind.DEPLOY or all(c.before == c.after for c in past.changes):
+            continue  # the same release brought up again changes nothing that could be undone
         if past.id in undone:
             return Nothing.BACKED_OUT_BEFORE
         wanted = tuple((c.service, c.before) for c in past.changes if c.before is not None)
