@@ -114,7 +114,7 @@ def _at_gate(rollout: Rollout, gate: Gate, now: float) -> Move:
     if rollout.until_s is None or now <= rollout.until_s:
         return Wait(For.GRANT, rollout.until_s)
     policy = rollout.policy.cutover
-    if rollout.may_turn_back and (policy is None or policy.otherwise is Otherwise.BACK_OUT):
+    if rollout.turns_by_itself and (policy is None or policy.otherwise is Otherwise.BACK_OUT):
         return Turn(Way.BACK, f"nobody granted {gate.name} in time")
     return Wait(For.PERSON)
 
