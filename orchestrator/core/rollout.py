@@ -65,6 +65,7 @@ class Rollout:
     )
     since_s: float = 0.0  # when it began
     until_s: float | None = None  # when the wait that began there is over
+    deadline_s: float | None = None  # of the gate, the same throughout an attempt
     facts: tuple[tuple[int, Fact], ...] = ()  # what looks found, by step
     asked: tuple[Entry, ...] = ()  # requests not yet answered, oldest first
     granted: tuple[Granted, ...] = ()  # grants that count
@@ -197,6 +198,8 @@ def _began(rollout: Rollout, began: Began, at_s: float) -> Rollout:
     rollout = replace(rollout, begun=(began.step, began.undoing), since_s=at_s, until_s=began.until)
     if began.undoing:
         return replace(rollout, done=min(rollout.done, began.step))
+    if isinstance(rollout.steps[began.step], Gate):
+        rollout = replace(rollout, deadline_s=began.until)
     return replace(rollout, touched=max(rollout.touched, began.step + 1))
 
 
@@ -299,6 +302,7 @@ def _anew(rollout: Rollout) -> Rollout:
         falls=0,
         begun=None,
         until_s=None,
+        deadline_s=None,
     )
 
 

@@ -68,13 +68,18 @@ async def _do(driver: Driver, index: int) -> None:
 
 
 async def _gate(driver: Driver, index: int) -> None:
-    """The first time, the gate is opened; once it was granted, it ends."""
+    """The first time, the gate is opened; once it was granted, it ends.
+
+    After a fall it opens again with the time it has left: flapping does not give it more.
+    """
     rollout = driver.rollout
     if rollout.gate is not None:
         await driver.write(Ended(rollout.id, index, undoing=False))
         return
     policy = rollout.policy.cutover
-    until = None if policy is None else driver.world.clock.now() + policy.timeout_s
+    until = rollout.deadline_s
+    if until is None and policy is not None:
+        until = driver.world.clock.now() + policy.timeout_s
     await driver.write(Began(rollout.id, index, False, rollout.attempt, until))
 
 
