@@ -97,7 +97,7 @@ async def driving(world: World, *, by: str, doing: str) -> AsyncIterator[Driver]
 async def _renew(driver: Driver, term_s: float) -> None:
     """Keep the lease while we live. A full disk is borne: the next try may find room."""
     while True:
-        await asyncio.sleep(term_s / 3)
+        await driver.world.clock.sleep(term_s / 3)
         try:
             await driver.world.lease.renew(driver.epoch, term_s)
         except NoRoom:
