@@ -93,8 +93,14 @@ async def _stop(driver: Driver, parts: tuple[Part, ...]) -> None:
 
 async def _bring_back_standby(driver: Driver, parts: tuple[Part, ...]) -> None:
     """As many as ran before, of the release that ran before; and prove that any of it answers."""
+    installation, epoch = driver.world.installation, driver.epoch
     ran = tuple(replace(p, count=p.before.running) for p in parts if p.before.running)
-    await _side_by_side(driver.world.installation.start(p, driver.epoch) for p in ran)
+    await _side_by_side(installation.start(p, epoch) for p in ran)
+    # Starting points the color at what it starts; it may have pointed elsewhere before.
+    elsewhere = (p for p in ran if p.before.current != p.release)
+    await _side_by_side(
+        installation.point(p.service, p.color, p.before.current, epoch) for p in elsewhere
+    )
     for part in ran:
         await _until_any_answers(driver, part)
 
