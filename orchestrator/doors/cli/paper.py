@@ -89,10 +89,19 @@ def paper_for(stream: TextIO, *, fit: bool = False) -> Paper:
     """
     if not stream.isatty():
         return Paper()
-    size = shutil.get_terminal_size()
+    size = size_of(stream)
     width = max(WIDTH_MIN, min(size.columns, WIDTH_MAX))
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     return Paper(width, color=not plain, height=size.lines - 1 if fit else None)
+
+
+def size_of(stream: TextIO) -> os.terminal_size:
+    """Columns and lines of this terminal, as they are now."""
+    try:
+        size = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):
+        return shutil.get_terminal_size()
+    return size if size.columns and size.lines else shutil.get_terminal_size()
 
 
 def harmless(text: str) -> str:

@@ -10,19 +10,21 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from orchestrator.doors.cli.paper import size_of
+
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
 
 class Screen:
+    """Rich would ask the environment and standard input for the size; we ask the stream itself."""
+
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
 
         self._stream = stream
-        self._console = Console(
-            file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False
-        )
+        self._console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self._live: Live | None = None
         self._width = 0
 
@@ -42,12 +44,17 @@ class Screen:
 
     @property
     def columns(self) -> int:
-        return self._console.width
+        return size_of(self._stream).columns
 
     def draw(self, picture: str) -> None:
         """Put this picture in the place of the one before."""
-        if self._console.width != self._width:
+        from rich.console import ConsoleDimensions
+
+        size = size_of(self._stream)
+        self._console.size = ConsoleDimensions(size.columns, size.lines)
+        if size.columns != self._width:
             self._begin_anew()
+            self._width = size.columns
         assert self._live is not None
         self._live.update(self._fitted(picture), refresh=True)
 
@@ -63,7 +70,6 @@ class Screen:
         if self._live is not None:
             self._live.transient = True
             self._live.stop()
-        self._width = self._console.width
         self._live = Live(
             console=self._console,
             auto_refresh=False,

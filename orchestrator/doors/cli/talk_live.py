@@ -57,7 +57,6 @@ class LiveTalk:
             self._line(entry.at_s, said)
         if isinstance(entry.record, Closed):
             self._ending = said
-        self._draw()
 
     def progress(self, what: str, done: int, total: int) -> None:
         self._progress = progress_in_words(what, done, total)
@@ -98,6 +97,7 @@ class LiveTalk:
         from orchestrator.doors.cli.screen import Screen
 
         self._screen = Screen(self._stream)
+        self._draw()
         self._thread = threading.Thread(target=self._keep_drawing, name="live", daemon=True)
         self._thread.start()
 
@@ -144,7 +144,8 @@ def frame(
     ending: str = "",
 ) -> str:
     """One picture: what is wanted, the steps, and who serves or, once it closed, how it ended."""
-    note = " · ".join(said for said in (progress, since(rollout, now)) if said)
+    passed = "" if "seconds" in progress else since(rollout, now)
+    note = " · ".join(said for said in (progress, passed) if said)
     last = ending if rollout.outcome and ending else _who(chronicle, rollout)
     lines = [
         *rollout_heading(rollout, now, paper),
