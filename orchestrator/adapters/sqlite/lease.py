@@ -106,6 +106,7 @@ class SqliteLease:
             (row.epoch + 1, by, doing, now, now + term_s, me.machine, me.boot, me.pid, me.started),
         )
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('bg', ?)", (__version__,))
+        self._database.reserve()
         return row.epoch + 1
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.record import Asked, What
+from orchestrator.core.record import Asked, Ended, What
 from orchestrator.ports.trouble import NoRoom
 from tests.adapters.sqlite import disks
 from tests.adapters.sqlite.kept import OPENED, PAUSE, kept
@@ -41,6 +41,19 @@ async def test_a_full_disk_stops_the_driver_and_nothing_half_written_is_left(
         room(True)
         await there.journal.append(written, (LONG,), epoch=epoch)
         assert len(await there.journal.news(0)) == written + 1
+
+
+async def test_the_room_for_a_rollout_is_taken_before_it_begins(
+    disk: tuple[Path, disks.Room],
+) -> None:
+    """A disk that fills up while it runs does not stop it: it can write down what it did."""
+    folder, room = disk
+    with kept(folder) as there:
+        epoch = await there.begin()
+        room(False)
+        for number in range(1, 101):
+            await there.journal.append(number, (Ended(1, number, False),), epoch=epoch)
+        assert (await there.journal.recall()).last == 101
 
 
 async def test_on_a_full_disk_nothing_begins_and_what_is_known_can_still_be_told(
