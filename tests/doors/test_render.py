@@ -214,6 +214,13 @@ def test_a_status_that_is_too_high_leaves_out_what_is_as_it_should_be() -> None:
     assert "pid 41221" not in low
 
 
+def test_a_gate_fits_into_a_terminal_of_twenty_four_lines() -> None:
+    low = drawn("at-the-gate", replace(PAPER, height=23))
+    assert low.count("\n") < 23
+    assert low.startswith("site shop")
+    assert low.endswith("`bgctl backout`.")
+
+
 def test_a_verdict_that_was_sampled_just_now_is_shown() -> None:
     story = samples.switched()
     picture = replace(story.picture(), verdicts={("web", Color.GREEN): Verdict.ILL})

@@ -20,13 +20,17 @@ from orchestrator.doors.cli.render_trouble import next_lines
 
 def status(picture: Picture, paper: Paper) -> str:
     """The whole picture; it ends with `serving_line`. Where the paper is not high enough, less."""
-    whole = _drawn(picture, paper, brief=False)
+    whole = _drawn(picture, paper)
     if paper.height is None or whole.count("\n") < paper.height:
         return whole
-    return _drawn(picture, paper, brief=True)
+    brief = _drawn(picture, paper, brief=True)
+    if brief.count("\n") < paper.height:
+        return brief
+    return _drawn(picture, paper, brief=True, dense=True)
 
 
-def _drawn(picture: Picture, paper: Paper, *, brief: bool) -> str:
+def _drawn(picture: Picture, paper: Paper, *, brief: bool = False, dense: bool = False) -> str:
+    """`brief`: without what is as it should be; `dense`: without empty lines and advice, too."""
     blocks = [
         tree(picture, paper, brief=brief),
         _unseen(picture, paper),
@@ -35,10 +39,11 @@ def _drawn(picture: Picture, paper: Paper, *, brief: bool) -> str:
         [] if brief else _newest(picture, paper),
         _standbys(picture, paper),
         _requests(picture, paper),
-        _next(picture, paper),
+        [] if dense else _next(picture, paper),
         _last(picture, paper),
     ]
-    return "\n\n".join("\n".join(lines) for lines in blocks if lines)
+    text = ("\n" if dense else "\n\n").join("\n".join(lines) for lines in blocks if lines)
+    return text.replace("\n\n", "\n") if dense else text
 
 
 # -- What is not as it should be -----------------------------------------------------------
