@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.adapters.memory.clock import SimulatedClock
 from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.world import ILL, WELL, Health
 from orchestrator.adapters.memory.world import World as Truth
@@ -89,6 +90,7 @@ class Desk:
         self.truth.offer(service, version, health)
 
     def __call__(self, *words: str) -> Said:
+        self.truth.clock = SimulatedClock(self.truth.clock.now())  # each command has its own loop
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = app.run(["--site", str(self.file), *words], self.ready)

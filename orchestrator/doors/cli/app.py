@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -72,12 +71,32 @@ MODULES = {
 VERBS = tuple(verb for section in SECTIONS.values() for verb in section)
 
 
+class _AsTyped:
+    """Takes a word as it was typed.
+
+    Typer has pydantic convert each of them, which takes longer to import than all of typer; a verb
+    that wants a number reads it itself.
+    """
+
+    def coerce(self, value: Any, **_: Any) -> Any:
+        return list(value) if isinstance(value, tuple) else value
+
+
+def _as_typed(parameters: list[Any]) -> list[Any]:
+    for parameter in parameters:
+        parameter._runtime_param = _AsTyped()
+    return parameters
+
+
 class Verbs(TyperGroup):
     """The verbs by name; each is made into a command when it is asked for."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = dict.fromkeys(VERBS)  # type: ignore[assignment]
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _as_typed(super().get_params(ctx))
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
@@ -93,6 +112,9 @@ class Verbs(TyperGroup):
 
 class Verb(TyperCommand):
     """One verb. Its arguments are shown as their metavar says, without types and braces."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _as_typed(super().get_params(ctx))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         return ["[OPTIONS]", *(p.metavar or p.name for p in self._arguments())]
@@ -155,7 +177,7 @@ def _version(asked: bool) -> None:
 def options(
     ctx: typer.Context,
     site: Annotated[
-        Path | None,
+        str | None,
         typer.Option(envvar="BG_SITE", show_envvar=False, metavar="FILE",
                      help="The site file or its folder (default: $BG_SITE, else bg.yaml"
                      " here or above)."),

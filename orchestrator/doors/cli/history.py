@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.doors.cli.setting import number
+
 if TYPE_CHECKING:
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.visit import Visit
@@ -16,16 +18,21 @@ ENTRIES = 1000
 def history(
     ctx: typer.Context,
     rollout: Annotated[
-        int | None, typer.Argument(metavar="[ROLLOUT]", help="One rollout, entry by entry.")
+        str | None, typer.Argument(metavar="[ROLLOUT]", help="One rollout, entry by entry.")
     ] = None,
     last: Annotated[
-        int, typer.Option("-n", metavar="COUNT", show_default=False, help="Only the newest; = 20.")
-    ] = 20,
+        str, typer.Option("-n", metavar="COUNT", show_default=False, help="Only the newest; = 20.")
+    ] = "20",
 ) -> None:
     """Who did what, when and why: the rollouts of this site, or one of them entry by entry."""
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _all(visit, last) if rollout is None else _story(visit, rollout))
+    if rollout is None:
+        count = number(last, "-n")
+        run(ctx, lambda visit: _all(visit, count))
+    else:
+        which = number(rollout, "ROLLOUT")
+        run(ctx, lambda visit: _story(visit, which))
 
 
 def releases(ctx: typer.Context) -> None:
@@ -42,7 +49,7 @@ async def _all(visit: Visit, last: int) -> Answer:
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.exits import Exit
 
-    chronicle = replace(visit.chronicle, past=visit.chronicle.past[-max(last, 1) :])
+    chronicle = replace(visit.chronicle, past=visit.chronicle.past[-last:])
     if visit.setting.json:
         return Answer(Exit.DONE, "told", more=render.history_data(chronicle))
     text = render.history(chronicle, visit.world.clock.now(), visit.paper())

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.doors.cli.setting import number
+
 if TYPE_CHECKING:
     from orchestrator.core.model import Color
     from orchestrator.doors.cli.answer import Answer
@@ -22,19 +24,21 @@ def logs(
         str | None, typer.Argument(metavar="[COLOR]", help="blue or green; default: both.")
     ] = None,
     lines: Annotated[
-        int,
+        str,
         typer.Option("-n", metavar="LINES", show_default=False, help="Of each instance; = 20."),
-    ] = 20,
+    ] = "20",
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until Ctrl-C.")] = False,
 ) -> None:
     """What the instances of a service said last."""
     from orchestrator.doors.cli.visit import run
 
+    count = number(lines, "-n")
+
     async def work(visit: Visit) -> Answer:
         colors = _colors(visit, service, color)
         if follow:
-            return await _followed(visit, service, colors, max(lines, 1))
-        return await _told(visit, service, colors, max(lines, 1))
+            return await _followed(visit, service, colors, count)
+        return await _told(visit, service, colors, count)
 
     run(ctx, work)
 

@@ -8,10 +8,8 @@ front, where the program's own options are read; nothing else knows where they s
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 TAKES_VALUE = ("--site", "-o", "--output", "--log-format")
@@ -22,7 +20,7 @@ FLAGS = ("--no-color",)
 class Setting:
     """`site`: as named by --site or $BG_SITE; None: looked for from here upward."""
 
-    site: Path | None = None
+    site: str | None = None
     json: bool = False
     log_format: str = "plain"
     color: bool = True
@@ -60,9 +58,19 @@ def wants_json(argv: list[str]) -> bool:
 def who() -> str:
     """`user@machine`, as records name whoever asks."""
     import pwd
+    import socket
 
     try:
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
         user = str(os.geteuid())
     return f"{user}@{socket.gethostname()}"
+
+
+def number(text: str, what: str) -> int:
+    """A whole number from 1 on, as typed. `what`: whose it is, for who is told of another."""
+    import typer
+
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise typer.BadParameter(f"{text!r} is no number from 1 on", param_hint=what)
+    return int(text)

@@ -150,7 +150,7 @@ async def _begin(setting: Setting, stops: Stops) -> Visit:
 
     from orchestrator.config.load import find, load
 
-    site = load(find(setting.site or Path.cwd()))
+    site = load(find(Path(setting.site or ".")))
     talk = _talk(setting, site)
     told = Told(talk)
     world = _ready(setting, site, told)
