@@ -12,8 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import signal
 import stat
+import subprocess
+import time
 from typing import assert_never
 
 from orchestrator.adapters.local.redact import Redactor, sounds_secret
@@ -24,12 +27,14 @@ COMMAND_S = 15.0  # how long a command may take to say its secret
 SIZE_MAX = 64 * 1024  # bytes; an environment has no room for more
 
 
-async def resolve(recipe: Recipe, folder: str, redactor: Redactor) -> dict[str, str]:
+async def resolve(
+    recipe: Recipe, folder: str, redactor: Redactor, *, command_s: float = COMMAND_S
+) -> dict[str, str]:
     """The values of the recipe's secrets by variable, without a final line end. `Refused`."""
     values: dict[str, str] = {}
     for name, value in recipe.env:
         if isinstance(value, Secret):
-            values[name] = await _value(name, value, folder)
+            values[name] = await _value(name, value, folder, command_s)
             redactor.learn(name, values[name])
         elif sounds_secret(name):
             redactor.learn(name, value)
@@ -49,9 +54,9 @@ def learn_quietly(recipe: Recipe, folder: str, redactor: Redactor) -> None:
                 pass
 
 
-async def _value(name: str, secret: Secret, folder: str) -> str:
+async def _value(name: str, secret: Secret, folder: str, command_s: float) -> str:
     if secret.source is SecretFrom.COMMAND:
-        return _text(name, await _said_by(name, secret.name, folder))
+        return _text(name, await asyncio.to_thread(_said_by, name, secret.name, folder, command_s))
     return _at_hand(name, secret, folder)
 
 
@@ -83,48 +88,50 @@ def _in_file(name: str, path: str) -> bytes:
         raise Refused(f"the secret {name}: {path} cannot be read: {error.strerror}") from None
 
 
-async def _said_by(name: str, argv: tuple[str, ...], folder: str) -> bytes:
+def _said_by(name: str, argv: tuple[str, ...], folder: str, within_s: float) -> bytes:
+    """What the command says, bounded in size and time; in a thread, for it blocks."""
     told = f"the secret {name}: the command {argv[0]}"
+    until = time.monotonic() + within_s
     try:
-        command = await asyncio.create_subprocess_exec(
-            *argv,
+        command = subprocess.Popen(
+            argv,
             cwd=folder,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
     except OSError as error:
         raise Refused(f"{told} cannot be run: {error.strerror}") from None
-    assert command.stdout is not None
-    try:
-        async with asyncio.timeout(COMMAND_S):
-            said = await _at_most(command.stdout, SIZE_MAX + 1)
-            code = await command.wait() if len(said) <= SIZE_MAX else 0
-    except TimeoutError:
-        raise Refused(f"{told} said nothing within {COMMAND_S:.0f} s") from None
-    finally:
-        await _end(command)
-    if code:
-        raise Refused(f"{told} ended with exit code {code}; what it said is not shown")
+    with command:
+        try:
+            said = _at_most(command, SIZE_MAX + 1, until)
+            if len(said) <= SIZE_MAX:
+                command.wait(max(until - time.monotonic(), 0))
+        except (TimeoutError, subprocess.TimeoutExpired):
+            raise Refused(f"{told} was not done within {within_s:g} s") from None
+        finally:
+            if command.poll() is None:
+                os.killpg(command.pid, signal.SIGKILL)  # not buried yet: the group is its own
+    if len(said) <= SIZE_MAX and command.returncode:
+        raise Refused(
+            f"{told} ended with exit code {command.returncode}; what it said is not shown"
+        )
     return said
 
 
-async def _at_most(stream: asyncio.StreamReader, size: int) -> bytes:
+def _at_most(command: subprocess.Popen[bytes], size: int, until: float) -> bytes:
+    assert command.stdout is not None
     said = b""
-    while len(said) < size and (more := await stream.read(size - len(said))):
+    while len(said) < size:
+        left_s = max(until - time.monotonic(), 0)
+        if not select.select([command.stdout], [], [], left_s)[0]:
+            raise TimeoutError
+        more = os.read(command.stdout.fileno(), size - len(said))
+        if not more:
+            break
         said += more
     return said
-
-
-async def _end(command: asyncio.subprocess.Process) -> None:
-    """Nothing of it stays, whatever it began. It is not buried yet or its group is ours."""
-    if command.returncode is None:
-        try:
-            os.killpg(command.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        await command.wait()
 
 
 def _text(name: str, data: bytes) -> str:
