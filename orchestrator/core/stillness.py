@@ -2,12 +2,13 @@
 
     hold · wait until nothing is in flight · flip · verify at every worker · let go
 
-New requests wait at the edge, those in flight finish, everything changes color in one write, and the waiting
-ones go on into the new world. Every exit is safe: where the time is nearly over, where a request got through
-or the switch was started again, or where too many wait, nothing flips and all are let go.
+New requests wait at the edge, those in flight finish, everything changes color in one write, and
+the waiting ones go on into the new world. Every exit is safe: where the time is nearly over, where
+a request got through or the switch was started again, or where too many wait, nothing flips and all
+are let go.
 
-The one rule: a hold that was lost, that leaked or that outlived its bound must not flip. So the clock is asked
-once more by whoever writes the flip, right before it.
+The one rule: a hold that was lost, that leaked or that outlived its bound must not flip. So the
+clock is asked once more by whoever writes the flip, right before it.
 """
 
 from __future__ import annotations

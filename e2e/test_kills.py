@@ -1,0 +1,150 @@
+"""The driver is killed at writes and effects, again and again in one rollout, with real processes
+and a real Envoy.
+
+Each cycle brings release 2 up beside 1, switches to it, and goes back, either before or after it
+closed. Every command in it may be killed at a point (`e2e.killed`), its successor too, and so on;
+then one is left alone and has to finish. Meanwhile requests flow, and none may be lost or mixed
+(S1, S2, S11, S13, S20, S23, S29).
+
+`BG_SEED` draws the points, `BG_KILLS` says how many (60); with `BG_ALL` each point of each verb is
+taken in turn.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.load import Load
+from e2e.place import Finished, Shop
+
+KILLS = int(os.environ.get("BG_KILLS", "60"))
+SEED = int(os.environ.get("BG_SEED", "1"))
+ALL = bool(os.environ.get("BG_ALL"))
+CHAINED_MAX = 4
+PATIENCE = 8  # commands that are left alone before a story has to be where it should
+
+pytestmark = pytest.mark.timeout(3000 if ALL else 600)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, free_ports: Callable[[int], int]) -> Iterator[Shop]:
+    shop = Shop(tmp_path, free_ports(100), soak="300ms", drain="500ms")
+    try:
+        first = shop.bg("deploy", "1", "--soak", "300ms")
+        assert first.code == 0, first
+        yield shop
+    finally:
+        shop.end()
+
+
+class Story:
+    """One rollout after another, killed on the way."""
+
+    def __init__(self, shop: Shop, draw: random.Random) -> None:
+        self.shop, self.draw = shop, draw
+        self.kills = 0
+        self.points = dict.fromkeys(("deploy", "switch", "backout", "resume"), 60)
+        self.told: list[str] = []
+
+    def tell(self, verb: tuple[str, ...], at: int | None) -> Finished:
+        finished = self.shop.bg(*verb, at=at)
+        self.kills += finished.killed
+        self.told.append(f"{' '.join(verb)} at {at}: {finished.code}")
+        assert finished.code != 1, self._say(finished)
+        if at == 0:
+            self.points[verb[0]] = finished.points
+        return finished
+
+    def until(self, there: Callable[[], bool], verb: tuple[str, ...], first: int | None) -> None:
+        """A verb, killed at `first` and then at points drawn; then left alone until it is there."""
+        finished = self.tell(verb, first)
+        for _ in range(self.draw.randrange(CHAINED_MAX)):
+            if not finished.killed:
+                break
+            again = self._again(verb)
+            finished = self.tell(again, self.draw.randint(1, self.points[again[0]]))
+        for _ in range(PATIENCE):
+            if there():
+                return
+            finished = self.tell(self._again(verb), None)
+        pytest.fail(f"it never got there: {self._say(finished)}")
+
+    def _again(self, verb: tuple[str, ...]) -> tuple[str, ...]:
+        """What a person types next: go on, where something is open; else the same again."""
+        rollout = self.shop.status().get("rollout")
+        if rollout and verb[0] != "switch" and not (verb[0] == "backout" and not self.going_back()):
+            return ("resume",)
+        return verb
+
+    def going_back(self) -> bool:
+        rollout = self.shop.status().get("rollout")
+        return bool(rollout and rollout["way"] == "back")
+
+    def serves(self, version: str) -> bool:
+        status = self.shop.status()
+        versions = {served["release"]["version"] for served in status["serving"]}
+        return versions == {version} and not status.get("rollout")
+
+    def at_gate(self) -> bool:
+        rollout = self.shop.status().get("rollout")
+        return bool(rollout and (rollout["waits"] or {}).get("for") == "grant")
+
+    def _say(self, finished: Finished) -> str:
+        return "\n".join([*self.told, str(finished)])
+
+
+def test_killed_anywhere_again_and_again_it_loses_nothing_and_does_nothing_twice(
+    shop: Shop,
+) -> None:
+    """S1, S2, S13, S23, S29."""
+    draw = random.Random(SEED)
+    story = Story(shop, draw)
+    with Load(shop.url, rate=60, seconds=2900) as load:
+        for verb, there in _verbs(story):  # one undisturbed cycle, counted
+            story.until(there, (*verb,), 0)
+        quiet = _what_is_there(shop)
+        cycles = 0
+        while story.kills < KILLS if not ALL else cycles < max(story.points.values()):
+            cycles += 1
+            for verb, there in _verbs(story, stop_at_gate=draw.random() < 0.5):
+                most = story.points[verb[0]]
+                at = min(cycles, most) if ALL else draw.randint(1, most)
+                before = shop.starts("blue"), shop.starts("green")
+                story.until(there, verb, at)
+                _nothing_twice(shop, verb, before, story)
+            assert _what_is_there(shop) == quiet, story.told[-12:]
+    assert load.sent > 100
+    assert (load.lost, load.torn) == (0, 0), (load.why_lost, story.told[-40:])
+
+
+def _verbs(
+    story: Story, *, stop_at_gate: bool = False
+) -> list[tuple[tuple[str, ...], Callable[[], bool]]]:
+    switch = [(("switch",), lambda: story.serves("2"))]
+    return [
+        (("deploy", "2"), story.at_gate),
+        *([] if stop_at_gate else switch),
+        (("backout",), lambda: story.serves("1")),
+    ]
+
+
+def _nothing_twice(
+    shop: Shop, verb: tuple[str, ...], before: tuple[dict[str, int], dict[str, int]], story: Story
+) -> None:
+    """Blue, which served all along, was never started again; green at most once for each deploy."""
+    blue, green = before
+    assert shop.starts("blue") == blue, story.told[-12:]
+    most = 1 if verb[0] == "deploy" else 0
+    for name, start in shop.starts("green").items():
+        assert start - green.get(name, 0) <= most, (name, story.told[-12:])
+
+
+def _what_is_there(shop: Shop) -> tuple[set[str], list[str]]:
+    """Files, and which instances run: the same after each cycle, or something was left over."""
+    running = sorted(n for n, p in shop.processes().items() if p.running and "blue" in n)
+    return {f for f in shop.files() if "green" not in f}, running
