@@ -243,7 +243,7 @@ def _moved(chronicle: Chronicle, rollout: Rollout, at_s: float) -> Chronicle:
             continue
         count = rollout.site.service(flip.service).placement.count
         serving[flip.service] = Serving(flip.service, color, release, count, at_s, rollout.id)
-        if flip.back is not None:
+        if flip.back is not None and flip.back.before.running:  # what did not run does not wait
             standbys.append(_standby(flip.back, rollout, at_s))
     return replace(chronicle, serving=tuple(serving.values()), standbys=tuple(standbys))
 
@@ -251,7 +251,8 @@ def _moved(chronicle: Chronicle, rollout: Rollout, at_s: float) -> Chronicle:
 def _standby(back: Part, rollout: Rollout, at_s: float) -> Standby:
     keep_s = rollout.policy.standby_s
     until_s = None if keep_s is None else at_s + keep_s
-    return Standby(back.service, back.color, back.release, back.count, rollout.id, until_s)
+    ran = min(back.count, back.before.running)
+    return Standby(back.service, back.color, back.release, ran, rollout.id, until_s)
 
 
 # -- What a backout would undo -------------------------------------------------------------
