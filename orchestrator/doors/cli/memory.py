@@ -78,6 +78,8 @@ def worth_telling(entry: Entry, step: Step | None) -> bool:
 
 def progress_in_words(what: str, done: int, total: int) -> str:
     """`3 of 4 instances well`; what only counts down (connections left) is not "of" anything."""
+    if what.startswith("seconds"):
+        return f"{done} of {total} s"
     return f"{done} {what}" if what.endswith("left") else f"{done} of {total} {what}"
 
 

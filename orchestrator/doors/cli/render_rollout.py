@@ -37,7 +37,8 @@ def rollout_lines(picture: Picture, paper: Paper) -> list[str]:
 
 def rollout_heading(rollout: Rollout, now: float, paper: Paper) -> list[str]:
     what = f"Rollout {rollout.id}: {wish_in_words(rollout.wish)}"
-    by = f"by {rollout.by}, {span(int(max(now - rollout.opened_s, 0)))} ago"
+    passed_s = int(max(now - rollout.opened_s, 0))
+    by = f"by {rollout.by}, {f'{span(passed_s)} ago' if passed_s else 'just now'}"
     lines = paper.wrapped(what if rollout.outcome else f"{what} ({by})")
     if rollout.backing_out and not rollout.outcome:
         why = f"going back: {rollout.turned}"

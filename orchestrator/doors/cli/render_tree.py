@@ -78,6 +78,8 @@ def _state(seen: InstallationSeen, picture: Picture) -> tuple[str, Ink]:
     word, ink = _word(seen, picture)
     if verdict is Verdict.ILL:
         ink = Ink.BAD
+    if verdict is Verdict.WELL and ink is Ink.CARE:
+        ink = Ink.GOOD
     return word + well, Ink.CARE if verdict is Verdict.UNSURE else ink
 
 

@@ -8,6 +8,7 @@ told; it reads values that never change, so nothing has to be locked but the ter
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -37,7 +38,8 @@ class LiveTalk:
     def __init__(self, stream: TextIO, paper: Paper, redact: Callable[[str], str] = str) -> None:
         self._stream, self._paper, self._redact = stream, paper, redact
         self._memory = Memory()
-        self._progress = self._ending = ""
+        self._progress = ""
+        self._last: str | None = None
         self._screen: Screen | None = None
         self._lock = threading.RLock()
         self._over = threading.Event()
@@ -56,7 +58,7 @@ class LiveTalk:
         if isinstance(entry.record, STAYS) and not self._said_already(entry):
             self._line(entry.at_s, said)
         if isinstance(entry.record, Closed):
-            self._ending = said
+            self._last = said
 
     def progress(self, what: str, done: int, total: int) -> None:
         self._progress = progress_in_words(what, done, total)
@@ -79,6 +81,8 @@ class LiveTalk:
             thread.join(1.0)
         with self._lock:
             if self._screen is not None:
+                if self._answered_here:
+                    self._last = ""
                 self._draw()
                 self._screen.__exit__(None, None, None)
                 self._screen = None
@@ -88,6 +92,11 @@ class LiveTalk:
         failed = self._memory.rollout.failed if self._memory.rollout else None
         turn = entry.record
         return isinstance(turn, Turned) and failed is not None and turn.reason == failed.reason
+
+    @property
+    def _answered_here(self) -> bool:
+        """Whether the answer, which says who serves, comes right below on the same terminal."""
+        return sys.stdout.isatty()
 
     # -- Drawing -------------------------------------------------------------------------
 
@@ -112,14 +121,14 @@ class LiveTalk:
                 return
             columns = max(WIDTH_MIN, min(self._screen.columns, WIDTH_MAX))
             paper = replace(self._paper, width=columns)
-            text = frame(
-                self._memory.chronicle, rollout, now=time.time(), paper=paper,
-                progress=self._progress, ending=self._ending,
-            )  # fmt: skip
             try:
+                text = frame(
+                    self._memory.chronicle, rollout, now=time.time(), paper=paper,
+                    progress=self._progress, last=self._last,
+                )  # fmt: skip
                 self._screen.draw(self._redact(text))
-            except (OSError, ValueError):
-                self._over.set()  # the terminal is gone; the work goes on
+            except Exception:  # a picture is never worth the work: whatever is wrong, it goes on
+                self._over.set()
 
     def _line(self, at_s: float, said: str) -> None:
         line = f"{self._paper.clock(at_s)} {harmless(self._redact(said))}".replace("\n", " ")
@@ -141,16 +150,16 @@ def frame(
     now: float,
     paper: Paper,
     progress: str = "",
-    ending: str = "",
+    last: str | None = None,
 ) -> str:
-    """One picture: what is wanted, the steps, and who serves or, once it closed, how it ended."""
-    passed = "" if "seconds" in progress else since(rollout, now)
-    note = " · ".join(said for said in (progress, passed) if said)
-    last = ending if rollout.outcome and ending else _who(chronicle, rollout)
+    """One picture: what is wanted, the steps, and a last line (None: who serves)."""
+    passed = "" if progress.endswith(" s") else since(rollout, now)
+    note = " · ".join(part for part in (progress, passed) if part)
+    said = _who(chronicle, rollout) if last is None else last
     lines = [
         *rollout_heading(rollout, now, paper),
         *step_lines(rollout, paper, note=note),
-        *(paper.ink(Ink.STRONG, line) for line in paper.wrapped(last)),
+        *(paper.ink(Ink.STRONG, line) for line in (paper.wrapped(said) if said else ())),
     ]
     return "\n".join(lines)
 
