@@ -26,7 +26,7 @@ FILE = "journal.db"
 PAGE = 1024
 """A record is a few hundred bytes, and a commit writes whole pages: small ones cost less."""
 RESERVED = 256 * 1024
-"""Bytes of WAL; a step is about two thousand."""
+"""Bytes of WAL; a step is about two thousand. It begins anew before it has grown beyond them."""
 PAUSE_S = 0.003
 PATIENCE_S = 10.0
 
@@ -176,6 +176,7 @@ class Database:
             if not schema.is_new(connection):
                 schema.check(connection, self._site, str(self.path))
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {RESERVED // PAGE * 3 // 4}")
         except BaseException:
             connection.close()
             raise
