@@ -205,5 +205,14 @@ def part(release: Release, color: Color = Color.BLUE, count: int = 2, service: s
     return Part(service, color, count, release)
 
 
+def paths_below(folder: str | Path) -> list[str]:
+    return [str(path) for path in Path(folder).rglob("*")]
+
+
+def bytes_below(folder: str | Path) -> dict[str, bytes]:
+    """Every file, with all of its bytes."""
+    return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
 def files_below(folder: str | Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in Path(folder).rglob("*")}
