@@ -35,8 +35,7 @@ def test_the_changelog_begins_with_the_version_of_the_package(root: Path) -> Non
 
 def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    ours = {tracked.name(path) for path in tracked.files()}
-    package = {name for name in ours if name.startswith("orchestrator/")}
+    package = {tracked.name(path) for path in tracked.files(under="orchestrator", new=True)}
     info = f"bgctl-{orchestrator.__version__}.dist-info/"
     assert {name for name in names if not name.startswith(info)} == package
     assert f"{info}licenses/LICENSE" in names

@@ -6,7 +6,7 @@ An exception needs a reason, and one that is no longer needed is a mistake, too.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,11 +68,14 @@ def lines_of(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
-def functions() -> Iterator[Function]:
-    for path in tracked.files(".py"):
-        for node in ast.walk(ast.parse(path.read_text(), str(path))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield measured(f"{tracked.name(path)}::{node.name}", node)
+@cache
+def functions() -> tuple[Function, ...]:
+    return tuple(
+        measured(f"{tracked.name(path)}::{node.name}", node)
+        for path in tracked.files(".py")
+        for node in ast.walk(ast.parse(path.read_text(), str(path)))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
 
 
 def measured(place: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Function:

@@ -1,4 +1,4 @@
-"""The files that belong to the repository: what git tracks, or would on the next `git add`."""
+"""The files that belong to the repository: what git tracks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def files(*suffixes: str) -> list[Path]:
-    """Absolute paths, sorted; only those with one of the suffixes, where any is given."""
+def files(*suffixes: str, under: str = ".", new: bool = False) -> list[Path]:
+    """Absolute paths below a folder, sorted; `new`: also what the next `git add` would take.
+
+    Only those with one of the suffixes, where any is given.
+    """
+    kinds = ["--cached", "--others", "--exclude-standard"] if new else ["--cached"]
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        ["git", "ls-files", "-z", *kinds, "--", under],
         cwd=ROOT, capture_output=True, check=True, text=True,
     )  # fmt: skip
     paths = sorted(ROOT / name for name in set(listed.stdout.split("\0")) if name)
