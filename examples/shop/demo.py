@@ -126,10 +126,11 @@ async def asked(site: Path, *arguments: str) -> dict[str, Any]:
     return answer
 
 
-def farewell(site: Path) -> str:
+def farewell(site: Path, *, good: bool) -> str:
     folder = site.parent if site.name == "bg.yaml" else site
+    begin = f"The shop still runs. Look at it: {place.url(site)}/page"
     return f"""
-The shop still runs. Look at it: {place.url(site)}/page
+{begin if good else "That was not the whole story; `bgctl status` says where it stands."}
 Play with it:
 
     export PATH="$PWD/.venv/bin:$PATH" BG_SITE={os.path.relpath(folder)}
@@ -153,6 +154,8 @@ def main() -> None:
     if arguments.parse_args().clean:
         print(f"stopped {place.clean()} processes, deleted what they left")
         return
+    if not BGCTL.exists():
+        sys.exit("bgctl is not installed beside this Python: `make demo` does that first")
     place.clean()
     make_releases.make(place.HERE / "releases")
     site = place.site_file()
@@ -164,7 +167,7 @@ def main() -> None:
     if os.environ.get("CI"):
         place.clean()
     else:
-        print(farewell(site))
+        print(farewell(site, good=good))
     sys.exit(0 if good else 1)
 
 

@@ -148,7 +148,9 @@ class Moving:
         if not self.scenes:
             return []
         scene = self.scenes[-1]
-        lines = [scene.result] if scene.result else scene.said[-LINES:]
+        lines = scene.said[-LINES:] if not scene.result else [scene.result]
+        if not scene.good:
+            lines = [*scene.said, *lines]
         return [Text(f"  {line}", "dim", no_wrap=True, overflow="ellipsis") for line in lines]
 
     def traffic(self) -> list[Text]:
