@@ -46,13 +46,19 @@ def _mark_back(rollout: Rollout, index: int) -> str:
     return DONE if index < rollout.touched else GONE
 
 
+def cursor(rollout: Rollout) -> int:
+    """The index of the step at hand; beyond either end where there is none."""
+    return rollout.touched - 1 if rollout.backing_out else rollout.done
+
+
 def step_lines(rollout: Rollout, paper: Paper, *, note: str = "") -> list[str]:
     """A line (or more, wrapped) for each step; `note` is added to the one at hand."""
     lines = []
     for index, step in enumerate(rollout.steps):
         mark = mark_of(rollout, index)
-        said = _said(rollout, step, mark)
-        if note and mark in (AT_HAND, GOING_BACK, FAILED):
+        at_hand = index == cursor(rollout) and rollout.outcome is None
+        said = _said(rollout, step, mark, at_hand)
+        if note and at_hand:
             said += f" · {note}"
         lines += _line(mark, index, said, paper)
     return lines
@@ -69,12 +75,12 @@ def _line(mark: str, index: int, said: str, paper: Paper) -> list[str]:
     return [first[:1] + paper.ink(INKS[mark], first[1:2]) + first[2:], *rest]
 
 
-def _said(rollout: Rollout, step: Step, mark: str) -> str:
+def _said(rollout: Rollout, step: Step, mark: str, at_hand: bool) -> str:
     if mark == DONE:
         return done(step)
     if mark == AT_HAND:
         return doing(step)
-    if mark == GOING_BACK or (mark == FAILED and rollout.backing_out):
+    if at_hand and rollout.backing_out:
         return taking_back(step)
     return sentence_of(step) + about(rollout, step)
 
