@@ -259,7 +259,7 @@ def _listeners(site: Site, spec: SwitchSpec, ports: Mapping[str, int], folder: s
     outer = _http("outer", {"rds": _rds("outer", f"{folder}/{ROUTES}")}, [_router()], edge=True)
     asked = _http("probe", {"rds": _rds("probe", f"{folder}/{PROBE}")}, [_script(), _router()])
     return [
-        _listener("outer", (spec.host, spec.port), outer),
+        _listener("outer", (names.address(spec.host), spec.port), outer),
         *(
             _listener(place, ("127.0.0.1", ports[place]), _http(place, table, [_router()]))
             for place, hosts in own.items()
@@ -301,6 +301,7 @@ def _http(name: str, table: Json, filters: list[Json], *, edge: bool = False) ->
         "generate_request_id": edge,
         "server_header_transformation": "PASS_THROUGH",
         "common_http_protocol_options": {"idle_timeout": _IDLE},
+        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
         "stream_idle_timeout": _IDLE,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": filters,

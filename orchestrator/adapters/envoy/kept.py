@@ -59,6 +59,10 @@ class Kept:
         if self.seen() is not None and not await self._processes.ended(self._name):
             raise Unreachable(f"{self._switch}: Envoy does not end")
 
+    def log(self) -> str:
+        """What it said last."""
+        return self._processes.log(self._name, 2)
+
     def last_words(self) -> str:
         """How it last ended, for a sentence about it; empty where there is nothing to say."""
         seen = self.seen()

@@ -8,6 +8,8 @@ text; knows neither files nor Envoy's configuration.
 
 from __future__ import annotations
 
+import ipaddress
+
 from orchestrator.core.model import Color, Pin, Service, Site, SwitchSpec
 
 RUNTIME = "bg"  # the name of the runtime layer, and the first part of every key
@@ -76,6 +78,19 @@ def pin_key(pin: Pin, leads_to: Color) -> str:
 
 
 # -- Addresses -----------------------------------------------------------------------------
+
+
+def is_address(host: str) -> bool:
+    """Envoy listens at addresses; the one name that means the same everywhere is let pass."""
+    try:
+        ipaddress.ip_address(address(host))
+    except ValueError:
+        return False
+    return True
+
+
+def address(host: str) -> str:
+    return "127.0.0.1" if host == "localhost" else host
 
 
 def probe_place(spec: SwitchSpec) -> str:

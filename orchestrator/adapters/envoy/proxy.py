@@ -17,12 +17,18 @@ from orchestrator.adapters.envoy.places import Places
 from orchestrator.adapters.envoy.workers import Gone, Worker, Workers, until
 from orchestrator.core.model import Site, SwitchSpec
 from orchestrator.ports.processes import Launch
+from orchestrator.ports.trouble import Refused
 
 STARTED_S = 15.0  # until every worker has the site's routes
-TAKEN_S = 5.0
+TAKEN_S = 2.0
 POLL_S = 0.005
 
-_CLUSTERS = "cluster_manager.cds.version_text"
+_TAKEN = {
+    config.CLUSTERS: "cluster_manager.cds.version_text",
+    config.LISTENERS: "listener_manager.lds.version_text",
+    config.ROUTES: "http.outer.rds.outer.version_text",
+    config.PROBE: "http.probe.rds.probe.version_text",
+}
 
 
 class Proxy:
@@ -65,22 +71,13 @@ class Proxy:
 
     async def took_clusters(self) -> None:
         """Return when Envoy has the clusters that lie there, or is not there at all."""
-        version = config.version_in(files.read(self._path(config.CLUSTERS)) or "")
+        await self._not_taken((config.CLUSTERS,))  # `refuses` says what is wrong
 
-        async def has_them() -> bool:
-            return await self._stat(_CLUSTERS) == version
-
-        try:
-            async with asyncio.timeout(TAKEN_S):
-                await until(has_them, POLL_S)
-        except (TimeoutError, Gone):
-            pass  # `took_routes` says what is wrong
-
-    async def took_routes(self) -> bool:
-        """Whether every worker has the site's routes, waited for."""
+    async def refuses(self) -> str:
+        """What it does not take of the site, waited for; empty where every worker has all of it."""
         version = self.wanted().version
 
-        async def has_them(worker: Worker) -> None:
+        async def has_it(worker: Worker) -> None:
             async def has() -> bool:
                 return await worker.config() == version
 
@@ -88,10 +85,28 @@ class Proxy:
 
         try:
             async with asyncio.timeout(STARTED_S):
-                await self._workers.each_at_last(has_them)
-            return True
+                await self._workers.each_at_last(has_it)
         except TimeoutError:
-            return False
+            return ", ".join(await self._not_taken(tuple(_TAKEN))) or "the site's routes"
+        return ", ".join(await self._not_taken(tuple(_TAKEN)))
+
+    async def _not_taken(self, lying: tuple[str, ...]) -> tuple[str, ...]:
+        """Which of these files Envoy serves by another version of, a while after they were laid."""
+        versions = {n: config.version_in(files.read(self._path(n)) or "") for n in lying}
+        missing = lying
+
+        async def none_missing() -> bool:
+            nonlocal missing
+            stats = await admin.stats(self._folder, config.ADMIN, "version_text$")
+            missing = tuple(name for name in lying if stats.get(_TAKEN[name]) != versions[name])
+            return not missing
+
+        try:
+            async with asyncio.timeout(TAKEN_S):
+                await until(none_missing, POLL_S)
+        except (TimeoutError, Gone):
+            pass
+        return missing
 
     def _lay(self, name: str, text: str) -> None:
         if files.read(self._path(name)) != text:
@@ -100,13 +115,12 @@ class Proxy:
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
 
-    async def _stat(self, name: str) -> str | None:
-        return (await admin.stats(self._folder, config.ADMIN, f"^{name}$")).get(name)
-
     # -- The program -------------------------------------------------------------------------
 
     def launch(self) -> Launch:
         """How it is run. `Refused` where there is no Envoy."""
+        if not names.is_address(self._spec.host):
+            raise Refused(f"{self._spec.name}: listen at an address, not at {self._spec.host}")
         program = binary.find_envoy(self._spec, self._site.folder)
         argv = config.command(program, self._spec, self._folder)
         said = "\0".join((*argv, self.wanted().bootstrap))
@@ -117,4 +131,4 @@ class Proxy:
         """Everything it listens at."""
         places = names.places_at(self._site, self._spec)
         inside = [("127.0.0.1", self._places.port(place)) for place in places]
-        return (self._spec.host, self._spec.port), *inside
+        return (names.address(self._spec.host), self._spec.port), *inside

@@ -165,11 +165,9 @@ class EnvoySwitch:
         with self._fence.holding(epoch):
             envoy.proxy.lay_the_rest()
             envoy.kept.start(launch, envoy.proxy.addresses())
-        if not await envoy.proxy.took_routes():
-            raise Refused(
-                f"{envoy.spec.name}: Envoy does not take over the site's routes"
-                f" ({envoy.kept.last_words() or 'its log says why'})"
-            )
+        if refused := await envoy.proxy.refuses():
+            words = envoy.kept.last_words() or envoy.kept.log() or "it says nothing"
+            raise Refused(f"{envoy.spec.name}: Envoy does not take over {refused} ({words})")
         with self._fence.holding(epoch):
             envoy.proxy.tidy_clusters()
 

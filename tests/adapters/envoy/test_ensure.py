@@ -213,3 +213,32 @@ async def test_an_envoy_that_cannot_be_run_is_refused_and_leaves_nothing(tmp_pat
             with pytest.raises(Refused, match="envoy/edge"):
                 await other.switch.ensure(1)
             assert not any(seen.running or seen.kept for seen in other.processes.look())
+
+
+@pytest.mark.parametrize(("host", "refused"), [("edge.example", True), ("localhost", False)])
+async def test_it_listens_at_an_address_not_at_a_name(
+    tmp_path: Path, host: str, refused: bool
+) -> None:
+    async with new_edge(tmp_path) as edge:
+        spec = replace(edge.site.switches[0], host=host)
+        async with edge_of(replace(edge.site, switches=(spec,))) as other:
+            if refused:
+                with pytest.raises(Refused, match=r"not at edge\.example"):
+                    await other.switch.ensure(1)
+            else:
+                await other.switch.ensure(1)
+
+
+async def test_a_new_inner_address_that_a_stranger_took_meanwhile_is_named(edge: Edge) -> None:
+    """Envoy runs on with all else; nothing is believed to be there that is not."""
+    more = service("docs", edge.port + 9, "/docs")
+    wider = changed(edge, replace(edge.site, services=(*edge.site.services, more)))
+    port = int((wider.switch.preview_address("docs", BLUE) or "").split(":")[2].split("/")[0])
+    with (
+        socket.create_server(("127.0.0.1", port)),
+        pytest.raises(Refused, match=r"does not take over listeners.json .*preview/docs/blue"),
+    ):
+        await wider.switch.ensure(1)
+    await edge.switch.ensure(1)
+    assert (await edge.switch.look(1)).up
+    wider.switch.close()

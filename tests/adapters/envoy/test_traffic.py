@@ -8,8 +8,6 @@ from collections import Counter
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-import pytest
-
 from orchestrator.adapters.envoy.config import check_of
 from orchestrator.core.model import Color, HttpProbe, Share, TcpProbe
 from tests.adapters.envoy.edge import (
@@ -240,16 +238,26 @@ async def test_an_upgraded_connection_stays_with_its_color_and_is_counted(edge: 
     await until_open(edge, 0)
 
 
-@pytest.mark.parametrize("size", [0, 40_000, 3_000_000])
-async def test_a_body_arrives_whole(edge: Edge, size: int) -> None:
+async def test_a_client_of_old_is_answered(edge: Edge) -> None:
+    """HTTP/1.0, without a host: health checks and load generators still speak it."""
     await edge.switch.send({"web": ALL_BLUE}, {}, 1)
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
-    writer.write(f"POST / HTTP/1.1\r\nhost: shop\r\ncontent-length: {size}\r\n\r\n".encode())
-    writer.write(b"x" * size)
-    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-    length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-    assert json.loads(await reader.readexactly(length))["bytes"] == size
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+    assert b"blue" in await reader.read()
     writer.close()
+
+
+async def test_a_body_arrives_whole(edge: Edge) -> None:
+    await edge.switch.send({"web": ALL_BLUE}, {}, 1)
+    for size in (0, 40_000, 3_000_000):
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write(f"POST / HTTP/1.1\r\nhost: shop\r\ncontent-length: {size}\r\n\r\n".encode())
+        writer.write(b"x" * size)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+        assert json.loads(await reader.readexactly(length))["bytes"] == size
+        writer.close()
 
 
 async def test_two_envoys_are_written_in_one_go(edge: Edge) -> None:
