@@ -21,13 +21,14 @@ PORT = re.compile(r"\b18(?=\d{3}\b)")
 THOUSANDS = range(18, 32)
 
 
-def site_file() -> Path:
+def site_file(folder: Path = HERE) -> Path:
     """The site file to play with; a copy on other ports is written where strangers have ours."""
-    text = (HERE / "bg.yaml").read_text()
+    site = folder / "bg.yaml"
+    text = site.read_text()
     for thousand in THOUSANDS:
         mine = PORT.sub(str(thousand), text)
         if all(free(port) for port in ports(mine)):
-            return HERE / "bg.yaml" if thousand == THOUSANDS[0] else written(mine, thousand)
+            return site if thousand == THOUSANDS[0] else written(folder, mine, thousand)
     raise SystemExit("no free ports for the demo between 18000 and 31999")
 
 
@@ -38,8 +39,8 @@ def url(site: Path) -> str:
     return f"http://{found.group(1)}"
 
 
-def written(text: str, thousand: int) -> Path:
-    path = HERE / f"bg-{thousand}000.yaml"
+def written(folder: Path, text: str, thousand: int) -> Path:
+    path = folder / f"bg-{thousand}000.yaml"
     path.write_text(text.replace("state: state", f"state: state-{thousand}000"))
     return path
 
