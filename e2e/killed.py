@@ -1,6 +1,6 @@
 """The real command, in a process that kills itself at a chosen point.
 
-    python -m e2e.killed AT -- --site bg.yaml deploy 2
+    python -m e2e.killed AT [SIGSTOP] -- --site bg.yaml deploy 2
 
 Every write (to the journal, the lease), every verb of a port that changes something, and every
 system call that leaves a trace in the site's state folder or sends a signal is a *point*, numbered
@@ -38,15 +38,15 @@ VERBS = {
 class Points:
     """Counts, and dies at the chosen one."""
 
-    def __init__(self, at: int) -> None:
-        self.at = at
+    def __init__(self, at: int, number: int = signal.SIGKILL) -> None:
+        self.at, self.number = at, number
         self.passed = 0
         self.state: str | None = None
 
     def pass_by(self) -> None:
         self.passed += 1
         if self.passed == self.at:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.number)
 
     def hear(self, event: str, args: tuple[Any, ...]) -> None:
         """An audit hook: called by the interpreter before each system call that is audited."""
@@ -91,8 +91,8 @@ def counting(ready: Callable[..., World], points: Points) -> Callable[..., World
 
 
 def main() -> None:
-    at, arguments = int(sys.argv[1]), sys.argv[3:]
-    points = Points(at)
+    ours, arguments = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
+    points = Points(int(ours[0]), signal.Signals[ours[1]] if ours[1:] else signal.SIGKILL)
     orchestrator.wiring.ready = counting(orchestrator.wiring.ready, points)
     sys.addaudithook(points.hear)
     sys.argv = ["bgctl", *arguments]

@@ -71,14 +71,29 @@ class Shop:
         return f"http://127.0.0.1:{self.first_port + _near(80)}"
 
     def bg(self, *arguments: str, at: int | None = None, timeout_s: float = 60.0) -> Finished:
-        """`bgctl ARGUMENTS`, to its end; with `at`, counted, and killed at that point (0: at none)."""
+        """`bgctl ARGUMENTS`, to its end; with `at`, counted and killed there (0: nowhere)."""
         where = ["--site", str(self.file)]
         program = ["orchestrator"] if at is None else ["e2e.killed", str(at), "--"]
         argv = [sys.executable, "-m", *program, *where, *arguments]
         done = subprocess.run(
-            argv, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, env=_environment()
+            argv,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            env=_environment(),
+            check=False,
         )
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def begin(self, *arguments: str, at: int, number: str) -> subprocess.Popen[str]:
+        """A command that sends itself a signal at a point; whoever begins it waits for it."""
+        where = ["--site", str(self.file)]
+        argv = [sys.executable, "-m", "e2e.killed", str(at), number, "--", *where, *arguments]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            argv, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, env=_environment()
+        )
 
     def status(self) -> dict[str, Any]:
         finished = self.bg("-o", "json", "status")
