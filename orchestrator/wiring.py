@@ -13,8 +13,6 @@ from dataclasses import replace
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.envoy.switch import EnvoySwitch
-from orchestrator.adapters.http.prober import NetworkProber
-from orchestrator.adapters.local.artifacts import LocalArtifacts
 from orchestrator.adapters.local.fence import LocalFence
 from orchestrator.adapters.local.installation import LocalInstallation
 from orchestrator.adapters.local.processes import LocalProcesses
@@ -22,8 +20,12 @@ from orchestrator.adapters.local.redact import Redactor
 from orchestrator.adapters.sqlite.database import Database
 from orchestrator.adapters.sqlite.journal import SqliteJournal
 from orchestrator.adapters.sqlite.lease import SqliteLease
-from orchestrator.core.model import Color, Site
+from orchestrator.core.health import Sample
+from orchestrator.core.model import Color, Probe, Service, Site
 from orchestrator.engine.world import World
+from orchestrator.ports.artifacts import Artifact, Artifacts
+from orchestrator.ports.clock import Clock
+from orchestrator.ports.prober import Target
 from orchestrator.ports.trouble import Refused
 from orchestrator.ports.witness import Witness
 
@@ -53,12 +55,44 @@ def ready(site: Site, *, witness: Witness) -> World:
         installation=LocalInstallation(
             site, fence, processes, inner=switch.inner_address, redactor=_SECRETS
         ),
-        artifacts=LocalArtifacts(site),
+        artifacts=_Artifacts(site),
         switch=switch,
-        prober=NetworkProber(clock),
+        prober=_Prober(clock),
         clock=clock,
         witness=witness,
     )
+
+
+class _Artifacts:
+    """`LocalArtifacts`, loaded when somebody looks for one: whoever only looks at a site never
+    does.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def find(self, service: Service, wanted: str) -> Artifact:
+        return self._real().find(service, wanted)
+
+    def available(self, service: Service) -> tuple[str, ...]:
+        return self._real().available(service)
+
+    def _real(self) -> Artifacts:
+        from orchestrator.adapters.local.artifacts import LocalArtifacts
+
+        return LocalArtifacts(self._site)
+
+
+class _Prober:
+    """`NetworkProber`, loaded with the first probe."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    async def sample(self, target: Target, probes: tuple[Probe, ...], timeout_s: float) -> Sample:
+        from orchestrator.adapters.http.prober import NetworkProber
+
+        return await NetworkProber(self._clock).sample(target, probes, timeout_s)
 
 
 # -- What `check` asks of this machine, before anything starts -----------------------------

@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.core.record import Entry, plain
-from orchestrator.doors.cli import render
 from orchestrator.doors.cli.exits import Exit
-from orchestrator.doors.cli.paper import Ink, Paper
-from orchestrator.doors.cli.picture import NextStep, Picture, next_steps
-from orchestrator.doors.cli.render_trouble import next_lines
+from orchestrator.doors.cli.paper import Ink, Paper, paper_for
+from orchestrator.doors.cli.picture import NextStep, Picture, next_steps, serving_line
+from orchestrator.doors.cli.render_trouble import next_lines, trouble
 
 Steps = tuple[tuple[str, str], ...]
 
@@ -63,7 +62,7 @@ def tell(answer: Answer, picture: Picture | None, *, as_json: bool, color: bool)
     if answer.problem:
         sys.stdout.flush()
         lines = next_lines(steps, talk)
-        problem = render.trouble(answer.problem, paper=talk)
+        problem = trouble(answer.problem, paper=talk)
         print("\n".join((problem, *lines)), file=sys.stderr, flush=True)
     elif steps:
         print("\n".join(next_lines(steps, out)))
@@ -89,7 +88,9 @@ def data(answer: Answer, picture: Picture | None) -> dict[str, Any]:
         "next_steps": [],
     }
     if picture is not None:
-        common = render.result_data(
+        from orchestrator.doors.cli.render_data import result_data
+
+        common = result_data(
             picture, outcome=answer.outcome, exit_code=answer.exit.value, problem=answer.problem
         )
     if answer.rollout is not None:
@@ -106,9 +107,9 @@ def entry_data(entry: Entry) -> dict[str, Any]:
 
 
 def _serving(picture: Picture) -> str:
-    return render.serving_line(picture.chronicle, picture.sighting, picture.now)
+    return serving_line(picture.chronicle, picture.sighting, picture.now)
 
 
 def _paper(stream: Any, color: bool) -> Paper:
-    paper = render.paper_for(stream)
+    paper = paper_for(stream)
     return paper if color else replace(paper, color=False)

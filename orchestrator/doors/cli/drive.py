@@ -181,5 +181,4 @@ def granting(standing: Standing, by: str, why: str = "") -> Granted | None:
 def _know(visit: Visit, driver: Driver) -> None:
     """What the driver recalled is what we know; nobody is told what was there before."""
     visit.chronicle, visit.last = driver.chronicle, driver.last
-    visit.told.last = max(visit.told.last, driver.last)
-    visit.told.talk.know(driver.chronicle)
+    visit.told.know(driver.chronicle, driver.last)

@@ -29,30 +29,33 @@ def status(
 
 
 async def _once(visit: Visit) -> Answer:
-    from orchestrator.doors.cli import render
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.exits import Exit
 
     picture = await visit.picture()
-    is_open = picture.chronicle.open
-    more = render.status_data(picture) if visit.setting.json else {}
-    text = "" if visit.setting.json else render.status(picture, visit.paper())
-    return Answer(
-        Exit.DONE, "seen", text=text, more=more, whole=True, rollout=is_open.id if is_open else None
-    )
+    if visit.setting.json:
+        from orchestrator.doors.cli.render_data import status_data
+
+        return Answer(Exit.DONE, "seen", more=status_data(picture), whole=True)
+    from orchestrator.doors.cli.render_status import status as rendered
+
+    return Answer(Exit.DONE, "seen", text=rendered(picture, visit.paper()), whole=True)
 
 
 async def _watched(visit: Visit) -> Answer:
+    import asyncio
     import sys
+    from contextlib import suppress
 
-    from orchestrator.doors.cli import render
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.exits import Exit
     from orchestrator.doors.cli.live import watch
+    from orchestrator.doors.cli.render_status import status as rendered
 
     async def once() -> str:
         await visit.recall()
-        return render.status(await visit.picture(), visit.paper())
+        return rendered(await visit.picture(), visit.paper())
 
-    await watch(once, WATCH_S, stream=sys.stdout)
+    with suppress(asyncio.CancelledError):  # Ctrl-C is how one stops looking
+        await watch(once, WATCH_S, stream=sys.stdout)
     return Answer(Exit.DONE, "seen", whole=True)

@@ -12,12 +12,15 @@ import asyncio
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from orchestrator.doors.cli.exits import Exit
-from orchestrator.doors.cli.live import Talk
-from orchestrator.engine.driver import Driver
+
+if TYPE_CHECKING:
+    from orchestrator.doors.cli.told import Told
+    from orchestrator.engine.driver import Driver
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -25,7 +28,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Stops:
     def __init__(self) -> None:
         self.asked = False
-        self.talk: Talk | None = None
+        self.told: Told | None = None
         self._driver: Driver | None = None
         self._patient = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -71,14 +74,16 @@ class Stops:
 
     def _stop(self) -> None:
         if self._driver is not None:
-            if self.talk is not None:
-                self.talk.say("Stopping at the next safe place; once more to stop at once.")
+            if self.told is not None:
+                self.told.say("Stopping at the next safe place; once more to stop at once.")
             self._driver.stop.set()
         elif not self._patient and self._task is not None:
             self._task.cancel()
 
     def _now(self) -> None:
-        if self.talk is not None:
-            self.talk.say("Stopped at once. `bgctl resume` goes on, `bgctl backout` goes back.")
-            self.talk.__exit__(None, None, None)
+        """In the middle of whatever it was: nothing that could wait, nothing buffered."""
+        with suppress(Exception):
+            if self.told is not None:
+                self.told.end()
+        os.write(2, b"Stopped at once. `bgctl resume` goes on, `bgctl backout` goes back.\n")
         os._exit(Exit.INTERRUPTED)

@@ -12,6 +12,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -23,31 +24,18 @@ from orchestrator.core.sight import Sighting
 from orchestrator.doors.cli import answer as answers
 from orchestrator.doors.cli.answer import Answer, Done
 from orchestrator.doors.cli.exits import Exit
-from orchestrator.doors.cli.live import Talk, talk_for
 from orchestrator.doors.cli.paper import Paper, paper_for
 from orchestrator.doors.cli.picture import Picture
 from orchestrator.doors.cli.setting import Setting, who
 from orchestrator.doors.cli.stops import Stops
+from orchestrator.doors.cli.told import Told
 from orchestrator.engine.world import World, survey
 from orchestrator.ports.trouble import Trouble
 
+if TYPE_CHECKING:
+    from orchestrator.doors.cli.live import Talk
+
 Work = Callable[["Visit"], Awaitable[Answer]]
-
-
-class Told:
-    """Tells the talk each entry once, whoever read it first."""
-
-    def __init__(self, talk: Talk, last: int = 0) -> None:
-        self.talk = talk
-        self.last = last
-
-    def tell(self, entry: Entry) -> None:
-        if entry.number > self.last:
-            self.last = entry.number
-            self.talk.tell(entry)
-
-    def progress(self, what: str, done: int, total: int) -> None:
-        self.talk.progress(what, done, total)
 
 
 @dataclass(slots=True)
@@ -63,13 +51,13 @@ class Visit:
     by: str
 
     def say(self, sentence: str) -> None:
-        self.told.talk.say(sentence)
+        self.told.say(sentence)
 
     async def recall(self) -> Chronicle:
         """Everything, anew; and the world of the site that counts now."""
         recalled = await self.world.journal.recall()
         self.chronicle, self.last = recalled.chronicle, recalled.last
-        self.told.talk.know(self.chronicle)
+        self.told.know(self.chronicle, self.last)
         self.use(self.chronicle.open.site if self.chronicle.open else self.file)
         return self.chronicle
 
@@ -128,8 +116,7 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
     try:
         with stops.listening():
             visit = await _begin(setting, stops)
-            with visit.told.talk:
-                answer = await work(visit)
+            answer = await work(visit)
     except Done as done:
         answer = done.answer
     except asyncio.CancelledError:
@@ -142,6 +129,9 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
         from orchestrator.doors.cli.troubled import bug
 
         answer = bug(error)
+    finally:
+        if visit is not None:
+            visit.told.end()
     return answer, await _seen(visit, answer)
 
 
@@ -151,13 +141,11 @@ async def _begin(setting: Setting, stops: Stops) -> Visit:
     from orchestrator.config.load import find, load
 
     site = load(find(Path(setting.site or ".")))
-    talk = _talk(setting, site)
-    told = Told(talk)
+    told = Told(lambda: _talk(setting, site))
     world = _ready(setting, site, told)
     recalled = await world.journal.recall()
-    told.last = recalled.last
-    talk.know(recalled.chronicle)
-    stops.talk = talk
+    told.know(recalled.chronicle, recalled.last)
+    stops.told = told
     visit = Visit(
         setting=setting,
         file=site,
@@ -184,6 +172,8 @@ def _ready(setting: Setting, site: Site, told: Told) -> World:
 
 
 def _talk(setting: Setting, site: Site) -> Talk:
+    from orchestrator.doors.cli.live import talk_for
+
     paper = paper_for(sys.stderr)
     paper = paper if setting.color else replace(paper, color=False)
     return talk_for(
