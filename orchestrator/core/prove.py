@@ -225,6 +225,8 @@ def _ending(rollout: Rollout, world: Imagined, before: Imagined) -> str:
 def _is_as_before(rollout: Rollout, sighting: Sighting, before: Imagined) -> str:
     remarked = {(lost.service, lost.color) for lost in rollout.lost}
     tidied = {release for s in rollout.steps if isinstance(s, Tidy) for _, release in s.releases}
+    started = (p for s in rollout.steps if isinstance(s, Start) for p in s.parts)
+    meant = {(p.service, p.color) for p in started if p.before.running}  # to run, whatever comes
     was = sighting_of(before)
     for now in sighting.installations:
         then = was.at(now.service, now.color)
@@ -234,7 +236,8 @@ def _is_as_before(rollout: Rollout, sighting: Sighting, before: Imagined) -> str
         if (now.service, now.color) in remarked:
             continue
         live = was.share(now.service).live is now.color
-        if now.running() != then.running() and not (live and now.running() > then.running()):
+        more = now.running() > then.running() and (live or (now.service, now.color) in meant)
+        if now.running() != then.running() and not more:
             return f"it backed out, and {where} does not run what it ran"
     if sighting.switch.shares != was.switch.shares:
         return "it backed out, and the traffic is not where it was"
