@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from orchestrator.core.record import Fact, Flipped, LeftOpen, NoStandby
+from orchestrator.core.record import Fact, Flipped, LeftOpen, NoStandby, StoodStill
 from orchestrator.core.steps import (
     Drain,
     Flip,
@@ -236,7 +236,15 @@ def _addresses(shift: Shift) -> str:
 
 def _took(facts: tuple[Fact, ...]) -> str:
     took = next((f.took_s for f in facts if isinstance(f, Flipped)), None)
-    return "" if took is None else f" now; it took {span(took)}"
+    still = next((f for f in facts if isinstance(f, StoodStill)), None)
+    said = "" if took is None else f" now; it took {span(took)}"
+    if still is None:
+        return said
+    said += f"; time stood still for {span(still.to_s - still.from_s)}"
+    if not still.waited:
+        return f"{said}, and nobody waited"
+    waited = counted(still.waited, "request")
+    return f"{said}, and {waited} waited, {span(still.longest_s)} at most"
 
 
 def _drained(parts: tuple[Part, ...], facts: tuple[Fact, ...]) -> str:

@@ -27,6 +27,7 @@ from orchestrator.core.record import (
     Opened,
     Outcome,
     Record,
+    StoodStill,
     Trouble,
     Turned,
     Wanted,
@@ -101,6 +102,12 @@ STEPS: dict[str, Step] = {
 FACTS: dict[str, tuple[str, tuple[Fact, ...], bool]] = {
     "prove, with evidence": ("prove", (FoundWell("web", Color.GREEN, 0, 3),), False),
     "shift, measured": ("shift", (Flipped(0.0031),), False),
+    "shift, under a hold": (
+        "shift",
+        (Flipped(0.0031), StoodStill(AT, AT + 0.12, 34, 0.11, 0.1)),
+        False,
+    ),
+    "shift, under a hold, nobody came": ("shift", (StoodStill(AT, AT + 0.12, 0, 0, 0),), False),
     "drain, time over": ("drain", (LeftOpen("web", Color.GREEN, 3),), False),
     "drain, one left": ("drain", (LeftOpen("api", Color.GREEN, 1),), False),
     "retire, no standby": (
