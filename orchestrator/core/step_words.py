@@ -62,7 +62,7 @@ def sentence_of(step: Step) -> str:
         case Gate(gate):
             return f"wait until somebody grants {gate}"
         case Shift(flips):
-            return f"send {_traffic(flips, after=True)}{_addresses(step)}"
+            return f"send {_traffic(flips, after=True)}{_addresses(step)}{_held(step)}"
         case Soak(parts):
             return f"watch {parts_at(parts)} under real traffic"
         case Tidy(releases):
@@ -232,6 +232,11 @@ def _goes(flips: tuple[Flip, ...], *, after: bool) -> str:
 
 def _addresses(shift: Shift) -> str:
     return f", and with it {wirings_to(shift.wirings)}" if shift.wirings else ""
+
+
+def _held(shift: Shift) -> str:
+    """How long requests may have to wait for it."""
+    return f", time standing still for {span(shift.hold.for_s)} at most" if shift.hold else ""
 
 
 def _took(facts: tuple[Fact, ...]) -> str:

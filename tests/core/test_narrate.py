@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from orchestrator.core.model import Color, Pin, Policy, Release, Share, Site
+from orchestrator.core.model import Color, Hold, Pin, Policy, Release, Share, Site
 from orchestrator.core.narrate import narrate, sentence_of, undo_of
 from orchestrator.core.record import (
     Answered,
@@ -92,6 +92,7 @@ STEPS: dict[str, Step] = {
     "shift": Shift(FLIPS),
     "shift, the first": Shift((Flip("web", Share(), BLUE),)),
     "shift, with a caller outside": Shift(FLIPS[:1], (OUTER,)),
+    "shift, under a hold": Shift(FLIPS, hold=Hold(2.0)),
     "shift, of a share": Shift((Flip("web", Share(90, 10), GREEN),)),
     "soak": Soak(UP),
     "tidy": Tidy((("web", OLD), ("api", OLD))),

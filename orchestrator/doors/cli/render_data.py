@@ -6,7 +6,7 @@ outcomes are the words of the journal. `sentence` and `line` hold what people ar
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.core.chronicle import Chronicle, Past
 from orchestrator.core.decide import Wait
@@ -30,8 +30,10 @@ from orchestrator.doors.cli.render_history import known_releases, where_is
 from orchestrator.doors.cli.render_status import drifts
 from orchestrator.doors.cli.render_steps import step_state
 from orchestrator.doors.cli.render_tree import verdict_of
-from orchestrator.engine.opening import Considered
 from orchestrator.ports.lease import Holder
+
+if TYPE_CHECKING:
+    from orchestrator.engine.opening import Considered
 
 Data = dict[str, Any]
 

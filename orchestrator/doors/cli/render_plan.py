@@ -7,6 +7,7 @@ instant way back to an older release, and the point of no return, are ruled acro
 from __future__ import annotations
 
 import textwrap
+from typing import TYPE_CHECKING
 
 from orchestrator.core.model import Otherwise, Policy
 from orchestrator.core.narrate import wish_in_words
@@ -17,7 +18,9 @@ from orchestrator.core.step_words import sentence_of, undo_of
 from orchestrator.core.steps import Gate, Part, Retire, Shift, Soak, Step
 from orchestrator.core.words import counted, joined, releases_of, sentence, share_of, span
 from orchestrator.doors.cli.paper import Ink, Paper, harmless
-from orchestrator.engine.opening import Considered
+
+if TYPE_CHECKING:
+    from orchestrator.engine.opening import Considered
 
 SIDE = 26  # characters for what is said beside the way back
 NARROW = 64  # below that, what is said of the way back stands under each step
