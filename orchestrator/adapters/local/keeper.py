@@ -16,7 +16,7 @@ It refuses to know releases, colors and epochs. The environment, with the secret
 memory only: it is written nowhere, and no core is dumped.
 
 The note (`state.json`; beside, synced, renamed): tag, start, pid, started (clock ticks since the
-boot), boot, stop_s, keeper {pid, started, boot}, ended {start, how, at_s, lived_s}.
+boot), boot, stop_s, ending, keeper {pid, started, boot}, ended {start, how, at_s, lived_s}.
 
 It is longer than the house's modules because it runs alone: it has nobody to import from.
 """
@@ -227,7 +227,12 @@ class Keeper:
         self.end()
 
     def end(self) -> None:
-        """End whatever the note names, and note that nothing is left."""
+        """End whatever the note names, and note that nothing is left.
+
+        That it is ending is noted first: nobody may take it for running on.
+        """
+        self.note["ending"] = True
+        self.try_to_note()
         was_there = there(self.note)
         self.end_all(float(self.order["stop_s"]))
         if was_there:
@@ -238,7 +243,7 @@ class Keeper:
     def take_over(self) -> None:
         """The program runs and has lost its keeper: be its keeper."""
         self.ours_to_bury, self.how = False, "ended, and nobody saw how"
-        self.note["stop_s"] = self.order["stop_s"]
+        self.note.update(stop_s=self.order["stop_s"], ending=False)
         write_note(self.folder, self.note)
 
     def begin(self) -> None:
@@ -268,7 +273,7 @@ class Keeper:
 
     def note_start(self, pid: int) -> None:
         seen = process(pid)
-        self.note.update(tag=self.order["tag"], stop_s=self.order["stop_s"])
+        self.note.update(tag=self.order["tag"], stop_s=self.order["stop_s"], ending=False)
         self.note.update(pid=pid, started=seen.started if seen else 0, boot=boot())
         self.note["start"] = self.note.get("start", 0) + 1
         write_note(self.folder, self.note)
@@ -362,7 +367,6 @@ class Keeper:
             pass
 
     def write_end(self, how: str, lived: bool = True) -> None:
-        """For people; who lives is told by /proc. So a full disk does not matter."""
         self.note["ended"] = {
             "start": self.note.get("start", 0),
             "how": how,
@@ -371,6 +375,10 @@ class Keeper:
         }
         if not there(self.note):
             self.note["pid"] = None
+        self.try_to_note()
+
+    def try_to_note(self) -> None:
+        """Who lives is told by /proc: an end is not put off because the disk is full."""
         try:
             write_note(self.folder, self.note)
         except OSError:
@@ -500,7 +508,6 @@ def main(folder: str, lock: int) -> None:
     harden()
     keeper = Keeper(folder, order)
     if order["do"] == "end":
-        write_note(folder, keeper.note)
         answer({"ok": True})
         keeper.end()
     else:

@@ -231,6 +231,23 @@ async def test_a_keeper_that_stands_still_is_not_in_the_way_of_a_stop(
     assert (seen.running, seen.kept) == (False, False)
 
 
+async def test_what_is_being_stopped_is_not_taken_for_kept_nor_started(
+    processes: LocalProcesses,
+) -> None:
+    """S1: the stop was begun by somebody who is gone; the end must surprise nobody."""
+    deaf = "trap '' TERM; echo deaf; while :; do sleep 0.05; done"
+    first = processes.start(NAME, launch("sh", "-c", deaf, stop_s=0.5))
+    await until(lambda: "deaf" in processes.log(NAME))
+    processes.end(NAME)
+    assert (only(processes).running, only(processes).kept) == (True, False)
+    with pytest.raises(Unreachable, match="is still being stopped"):
+        processes.start(NAME, launch())
+    await until(lambda: not only(processes).running)
+    assert await processes.ended(NAME)
+    second = processes.start(NAME, launch())
+    assert (second.running, second.kept, second.start) == (True, True, first.start + 1)
+
+
 # -- The whole family ----------------------------------------------------------------------
 
 FAMILY = """
@@ -395,6 +412,15 @@ async def test_a_program_that_writes_without_end_does_not_fill_the_disk(
     await until(lambda: (at / "log.1").exists() and (at / "log").stat().st_size < keeper.LOG_MAX)
     assert (at / "log.1").stat().st_size <= keeper.LOG_MAX
     assert processes.log(NAME, 2).endswith("the end")
+
+
+async def test_what_a_terminal_would_obey_is_not_told(processes: LocalProcesses) -> None:
+    """S81"""
+    text = r"printf 'a\033[31mred\033[0m\033]0;title\007\rb\000\tc\n'; exit 3"
+    processes.start(NAME, launch("sh", "-c", text))
+    await until(lambda: "exit code 3" in only(processes).note)
+    assert processes.log(NAME, 1) == "aredb\tc"
+    assert only(processes).note.endswith("aredb\tc")
 
 
 # -- The program itself --------------------------------------------------------------------
