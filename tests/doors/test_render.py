@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -367,3 +369,13 @@ def test_the_story_as_data_holds_the_records_themselves() -> None:
     assert [t["number"] for t in told] == [e.number for e in story.entries]
     assert told[0]["record"]["is"] == "Opened"
     assert told[-1]["sentence"] == "rollout 1 is done: web 1 and api 1 serve on blue."
+
+
+def test_everything_that_can_be_rendered_is_there_and_nothing_is_imported_before() -> None:
+    program = "import sys; from orchestrator.doors.cli import render; print(len(sys.modules))"
+    quick = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert int(quick.stdout) < 120
+    for name in render.__all__:
+        assert getattr(render, name).__name__ == name
+    with pytest.raises(AttributeError):
+        _ = render.nothing  # type: ignore[attr-defined]
