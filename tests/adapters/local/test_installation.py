@@ -308,6 +308,33 @@ async def test_a_stage_that_fails_leaves_nothing(shop: Shop) -> None:
     assert not any(".new" in name or "web/" in name for name in files_below(shop.site.state))
 
 
+async def test_a_disk_that_takes_no_more_is_told_and_nothing_is_seen(shop: Shop) -> None:
+    """S10, S84: a limit on the size of files does to a write what a full disk does."""
+    shop.make("1", large="x" * 200_000)
+    release, source = shop.release("1")
+    staging = (
+        "import asyncio, resource, sys\n"
+        "from pathlib import Path\n"
+        "from tests.adapters.local import samples\n"
+        "from orchestrator.adapters.local.processes import LocalProcesses\n"
+        "from orchestrator.core.model import Release\n"
+        "from orchestrator.ports.trouble import Refused\n"
+        "folder, version, digest, source = sys.argv[1:]\n"
+        "site = samples.site(Path(folder))\n"
+        "shop = samples.Shop(Path(folder), LocalProcesses(site.state), site)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "try:\n"
+        "    asyncio.run(shop.driver().stage(samples.part(Release(version, digest)), source, 1))\n"
+        "except Refused as trouble:\n"
+        "    print(trouble.why)\n"
+    )
+    argv = (sys.executable, "-c", staging, str(shop.folder), "1", release.digest, source)
+    driver = await asyncio.create_subprocess_exec(*argv, cwd=samples.ROOT, stdout=subprocess.PIPE)
+    said, _ = await driver.communicate()
+    assert said.decode() == f"unpacking {source} failed: File too large\n"
+    assert not any("web/" in name for name in files_below(shop.site.state))
+
+
 # -- The fence -------------------------------------------------------------------------------
 
 
