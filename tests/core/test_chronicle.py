@@ -58,6 +58,7 @@ from tests.core.made import (
     serving,
     site,
     wish,
+    wish_for,
     with_policy,
 )
 
@@ -118,7 +119,7 @@ class Journal:
     def backs_out(self, **releases: Release) -> Journal:
         found = backout_of(self.chronicle)
         assert isinstance(found, Backout), found
-        return self.goes(replace(wish(Kind.BACKOUT, **releases), undoes=found.undoes.id))
+        return self.goes(replace(wish_for(releases, kind=Kind.BACKOUT), undoes=found.undoes.id))
 
 
 def first() -> Journal:

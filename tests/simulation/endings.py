@@ -1,0 +1,134 @@
+"""What is promised of an ending: the wish, or the world of before; and an answer for everybody.
+
+A `Snapshot` is what a world looks like to people. BACKED_OUT is the world of before but for its
+remarks (and for releases that no way back needs), ROLLED_OUT is the wish.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from orchestrator.adapters.memory.world import World
+from orchestrator.core.model import Color, Release, Share
+from orchestrator.core.record import (
+    Answered,
+    Asked,
+    Closed,
+    Ended,
+    NoStandby,
+    Opened,
+    Outcome,
+    Turned,
+    What,
+    Wish,
+)
+from orchestrator.core.steps import Step, Tidy
+from tests.simulation.promises import Broken, story
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a world looks like to people: what lies, points, runs and serves where."""
+
+    staged: dict[str, frozenset[Release]]
+    current: dict[tuple[str, Color], Release | None]
+    running: dict[tuple[str, Color], tuple[Release | None, ...]]
+    kept: dict[tuple[str, Color], int]
+    shares: dict[str, Share]
+    pins: dict[str, Color]
+
+    def differences(self, other: Snapshot, lost: set[tuple[str, Color]]) -> list[str]:
+        found = [
+            f"{name}: {mine} is not {theirs}"
+            for name in ("staged", "current", "shares")
+            if (mine := getattr(self, name)) != (theirs := getattr(other, name))
+        ]
+        for place in sorted(set(self.running) | set(other.running), key=str):
+            mine, theirs = self.running.get(place, ()), other.running.get(place, ())
+            if mine != theirs and place not in lost:
+                found.append(f"running at {place}: {mine} is not {theirs}")
+        before = {pin: color for pin, color in other.pins.items() if self.pins.get(pin) != color}
+        return found + [f"{pin} led to {color}" for pin, color in before.items()]
+
+
+def snapshot(world: World) -> Snapshot:
+    places = [(s.name, color) for s in world.site.services for color in Color]
+    return Snapshot(
+        staged={s.name: frozenset(world.staged.get(s.name, {})) for s in world.site.services},
+        current={place: world.cell(*place).current for place in places},
+        running={place: world.running(*place) for place in places},
+        kept={p: sum(i.kept for i in world.cell(*p).instances.values()) for p in places},
+        shares={s.name: world.shares.get(s.name, Share()) for s in world.site.services},
+        pins={f"{p.caller} {p.color.value} {p.callee}": c for p, c in world.pins.items()},
+    )
+
+
+def check_ending(world: World, before: Snapshot, wish: Wish, number: int) -> None:
+    """The promises of an ending, for rollout `number`."""
+    past = next((p for p in world.chronicle.past if p.id == number), None)
+    if past is None:
+        return
+    after = snapshot(world)
+    plan = next(
+        e.record.plan
+        for e in world.entries
+        if isinstance(e.record, Opened) and e.record.rollout == number
+    )
+    if past.outcome in (Outcome.BACKED_OUT, Outcome.REPLACED):
+        lost = {(f.service, f.color) for f in _lost(world, number)}
+        if differences := _but_tidied(after, before, plan).differences(before, lost):
+            raise Broken(f"{past.outcome}, and " + "; ".join(differences) + "\n" + story(world))
+    if past.outcome is Outcome.ROLLED_OUT:
+        for wanted in wish.wanted:
+            count = world.site.service(wanted.service).placement.count
+            live = world.shares[wanted.service].live
+            runs = world.running(wanted.service, live) if live else ()
+            if world.serves(wanted.service) != wanted.release or len(runs) != count:
+                raise Broken(f"rolled out, and {wanted.service} is not\n" + story(world))
+            if set(runs) != {wanted.release}:
+                raise Broken(f"rolled out, and {wanted.service} runs {runs}\n" + story(world))
+
+
+def _lost(world: World, number: int) -> list[NoStandby]:
+    return [
+        fact
+        for e in world.entries
+        if isinstance(e.record, Ended) and e.record.rollout == number
+        for fact in e.record.facts
+        if isinstance(fact, NoStandby)
+    ]
+
+
+def _but_tidied(after: Snapshot, before: Snapshot, plan: tuple[Step, ...]) -> Snapshot:
+    """Releases that no way back needs may be gone."""
+    tidied = {name: set() for name in before.staged}  # type: dict[str, set[Release]]
+    for step in plan:
+        if isinstance(step, Tidy):
+            for service, release in step.releases:
+                tidied[service].add(release)
+    staged = {
+        name: after.staged[name] | (releases & frozenset(tidied[name]))
+        for name, releases in before.staged.items()
+    }
+    return replace(after, staged=staged)
+
+
+def check_requests(world: World) -> None:
+    """Every request led to a record; nobody waits on one that nobody heard."""
+    waiting = [e.number for e in world.chronicle.asked if e.record.rollout is not None]
+    rollout = world.chronicle.open
+    if waiting or (rollout is not None and rollout.asked):
+        raise Broken(f"requests {waiting} were never answered\n" + story(world))
+    answered = {e.record.request for e in world.entries if isinstance(e.record, Answered)}
+    met = {e.record.request for e in world.entries if isinstance(e.record, Turned)}
+    for entry in world.entries:
+        record = entry.record
+        asks = isinstance(record, Asked) and record.what in (What.BACK, What.FORWARD, What.DENY)
+        heard = entry.number in answered | met or _closed_by_it(world, entry.number)
+        if asks and not heard:
+            raise Broken(f"request {entry.number} led to nothing\n" + story(world))
+
+
+def _closed_by_it(world: World, number: int) -> bool:
+    later = (e.record for e in world.entries if e.number > number)
+    return any(isinstance(r, Closed) and r.outcome is Outcome.ABANDONED for r in later)
