@@ -12,13 +12,17 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.core.model import Color, Hold, Pin, Share
+from orchestrator.core.record import Fact, Kind
+from orchestrator.core.rollout import Rollout
 from orchestrator.core.steps import Part, Retire, Shift, Stage, Start, Step, Tidy, Wire
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import any_answers, described
+from orchestrator.engine.standstill import GivenUp, shift_held
 from orchestrator.engine.world import survey
 from orchestrator.ports.trouble import Refused, Superseded, Trouble, Unreachable
 
-Act = Callable[[], Awaitable[None]]
+Act = Callable[[], Awaitable[tuple[Fact, ...]]]
 
 BACK_LOOK_S = 0.1
 
@@ -27,7 +31,7 @@ class NothingAnswers(Trouble):
     """Nothing of the color that should get the traffic back answers."""
 
 
-async def do(driver: Driver, step: Step) -> None:
+async def do(driver: Driver, step: Step) -> tuple[Fact, ...]:
     """Make the step true."""
     world, epoch = driver.world, driver.epoch
     match step:
@@ -44,16 +48,17 @@ async def do(driver: Driver, step: Step) -> None:
             await _side_by_side(world.installation.start(p, epoch) for p in parts)
         case Shift(flips, wirings):
             shares = {f.service: f.after for f in flips}
-            await world.switch.send(shares, {w.pin: w.after for w in wirings}, epoch)
+            return await _send(driver, shares, {w.pin: w.after for w in wirings}, step)
         case Tidy(releases):
             await _side_by_side(
                 world.installation.remove(service, release, epoch) for service, release in releases
             )
         case _:
             raise AssertionError(f"{step} is a look")
+    return ()
 
 
-async def undo(driver: Driver, step: Step) -> None:
+async def undo(driver: Driver, step: Step) -> tuple[Fact, ...]:
     """Take the step back: what was there at the opening is there again."""
     world, epoch = driver.world, driver.epoch
     match step:
@@ -74,9 +79,10 @@ async def undo(driver: Driver, step: Step) -> None:
                 world.installation.point(p.service, p.color, p.before.current, epoch) for p in parts
             )
         case Shift():
-            await _traffic_back(driver, step)
+            return await _traffic_back(driver, step)
         case _:
             raise AssertionError(f"{step} cannot be undone")
+    return ()
 
 
 async def _stop(driver: Driver, parts: tuple[Part, ...]) -> None:
@@ -105,19 +111,52 @@ async def _bring_back_standby(driver: Driver, parts: tuple[Part, ...]) -> None:
         await _until_any_answers(driver, part)
 
 
-async def _traffic_back(driver: Driver, step: Shift) -> None:
+async def _traffic_back(driver: Driver, step: Shift) -> tuple[Fact, ...]:
     """The old color gets the traffic as soon as any of it answers.
 
     It never depends on the color it comes from.
 
     Where none of it answers and the other color does, nothing is moved.
     """
-    world = driver.world
     backs = tuple(f.back for f in step.flips if f.back is not None and f.before.live is not None)
     await _side_by_side(_revive(driver, back) for back in backs)
     shares = {f.service: f.before for f in step.flips}
     pins = {w.pin: w.before for w in step.wirings if w.before is not None}
-    await world.switch.send(shares, pins, driver.epoch)
+    return await _send(driver, shares, pins, step, back=True)
+
+
+async def _send(
+    driver: Driver,
+    shares: dict[str, Share],
+    pins: dict[Pin, Color],
+    step: Shift,
+    *,
+    back: bool = False,
+) -> tuple[Fact, ...]:
+    """One write; time stands still for it where the step says so.
+
+    Going back never waits for what it leaves: where time cannot be stopped, traffic goes back all
+    the same.
+    """
+    hold = _bound(driver.rollout, step.hold)
+    if hold is None:
+        await driver.world.switch.send(shares, pins, driver.epoch)
+        return ()
+    try:
+        return (await shift_held(driver, shares, pins, hold),)
+    except GivenUp:
+        if not back and driver.rollout.wish.kind is not Kind.BACKOUT:
+            raise
+        await driver.world.switch.send(shares, pins, driver.epoch)
+        return ()
+
+
+def _bound(rollout: Rollout, hold: Hold | None) -> Hold | None:
+    """What the plan says, shortened by the grant: it can never be longer. Zero: no hold."""
+    asked = [g.hold for g in rollout.granted if g.hold is not None]
+    if hold is None or 0.0 in asked:
+        return None
+    return replace(hold, for_s=min([hold.for_s, *asked]))
 
 
 async def _revive(driver: Driver, back: Part) -> None:

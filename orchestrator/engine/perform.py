@@ -26,6 +26,7 @@ from orchestrator.core.sight import Sighting, holds, undone
 from orchestrator.core.steps import LOOKS, Drain, Gate, Prove, Retire, Shift, Soak, Step, name
 from orchestrator.engine import effects, watch
 from orchestrator.engine.driver import Driver
+from orchestrator.engine.standstill import GivenUp
 from orchestrator.engine.world import survey
 from orchestrator.ports.trouble import Refused, Superseded, Unreachable
 
@@ -123,11 +124,12 @@ async def _make(driver: Driver, index: int, step: Step, since_s: float = 0.0) ->
     if holds(step, sighting):
         await _ended(driver, index)
         return
-    trouble = await _tried(driver, lambda: effects.do(driver, step))
+    trouble, facts = await _tried(driver, lambda: effects.do(driver, step))
     sighting = await survey(driver.world, driver.epoch)
     if holds(step, sighting):
         took_s = driver.world.clock.now() - since_s
-        await _ended(driver, index, (Flipped(took_s),) if isinstance(step, Shift) else ())
+        took = (Flipped(took_s),) if isinstance(step, Shift) else ()
+        await _ended(driver, index, (*took, *facts))
         return
     kind, reason = trouble or (Trouble.DID_NOT_TAKE, _not_taken(step, sighting))
     await driver.write(Failed(driver.rollout.id, index, False, kind, reason))
@@ -151,11 +153,11 @@ async def _undo(driver: Driver, index: int) -> None:
     if undone(step, sighting):
         await driver.write(Ended(rollout.id, index, undoing=True))
         return
-    trouble = await _tried(driver, lambda: effects.undo(driver, step))
+    trouble, facts = await _tried(driver, lambda: effects.undo(driver, step))
     sighting = await survey(driver.world, driver.epoch)
     runs_but_silent = isinstance(step, Retire) and trouble is not None
     if undone(step, sighting) and not runs_but_silent:
-        await driver.write(Ended(rollout.id, index, undoing=True))
+        await driver.write(Ended(rollout.id, index, undoing=True, facts=facts))
         return
     kind, reason = trouble or (Trouble.DID_NOT_TAKE, _not_undone(step))
     await _undo_failed(driver, index, kind, reason)
@@ -193,21 +195,27 @@ async def _ended(driver: Driver, index: int, facts: tuple[Fact, ...] = ()) -> No
     await driver.write(Ended(driver.rollout.id, index, undoing=False, facts=facts))
 
 
-async def _tried(driver: Driver, act: effects.Act) -> tuple[Trouble, str] | None:
-    """What went wrong, if anything. Whether it happened all the same, the look afterwards says."""
+async def _tried(
+    driver: Driver, act: effects.Act
+) -> tuple[tuple[Trouble, str] | None, tuple[Fact, ...]]:
+    """What went wrong, if anything, and what was found on the way.
+
+    Whether it happened all the same, the look afterwards says.
+    """
     from orchestrator.engine.patience import patiently
 
     try:
-        await patiently(driver.world.clock, act)
+        return None, await patiently(driver.world.clock, act)
     except Superseded:
         raise
     except Refused as refused:
-        return Trouble.REFUSED, refused.why
+        return (Trouble.REFUSED, refused.why), ()
     except effects.NothingAnswers as silent:
-        return Trouble.ILL, silent.why
+        return (Trouble.ILL, silent.why), ()
+    except GivenUp as given_up:
+        return (Trouble.DID_NOT_TAKE, given_up.why), ()
     except Unreachable as unreachable:
-        return Trouble.UNREACHABLE, unreachable.why
-    return None
+        return (Trouble.UNREACHABLE, unreachable.why), ()
 
 
 def _not_taken(step: Step, sighting: Sighting) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from orchestrator.core.model import Color, Pin, Share
+from orchestrator.core.model import Color, Hold, Pin, Share
 from orchestrator.core.sight import SwitchSeen
+from orchestrator.core.stillness import Held
 
 
 class Switch(Protocol):
@@ -22,20 +23,36 @@ class Switch(Protocol):
         """
         ...
 
-    async def send(self, shares: dict[str, Share], pins: dict[Pin, Color], epoch: int) -> None:
-        """One write, one instant.
+    async def send(
+        self,
+        shares: dict[str, Share],
+        pins: dict[Pin, Color],
+        epoch: int,
+        *,
+        not_after_s: float | None = None,
+    ) -> None:
+        """One write, one instant: these services and inner addresses change, all others stay.
 
-        These services and inner addresses change, all others stay. Returns when every worker has
-        it.
+        Returns when every worker has it. With `not_after_s` (seconds since 1970) nothing is written
+        later than that, and `Refused` says so. Where a hold is on, the same write ends it.
         """
         ...
 
-    async def hold(self, services: tuple[str, ...], bound_s: float, epoch: int) -> None:
-        """Stop time for new requests. Not kept by this version of any adapter: `Refused`."""
+    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> None:
+        """Stop time for new requests to these services, at the edge; returns when every worker
+        holds.
+
+        Inner calls get through. It ends by itself within the bound, and soon after whoever asked
+        for it died. `Refused`: this switch cannot hold.
+        """
         ...
 
-    async def let_go(self, epoch: int) -> None:
-        """Let waiting requests go on. Always harmless."""
+    async def held(self, epoch: int) -> Held:
+        """One look at what is in flight and what waits. Only while this driver holds."""
+        ...
+
+    async def let_go(self, epoch: int) -> tuple[float, ...]:
+        """Let waiting requests go on; how long each of them waited, in seconds. Always harmless."""
         ...
 
     async def remove(self, epoch: int) -> None:

@@ -22,8 +22,9 @@ from orchestrator.adapters.envoy.proxy import Proxy
 from orchestrator.adapters.envoy.runtime import Setting
 from orchestrator.adapters.envoy.traffic import Traffic
 from orchestrator.adapters.envoy.workers import Workers
-from orchestrator.core.model import Color, Pin, Share, Site, SwitchSpec
+from orchestrator.core.model import Color, Hold, Pin, Share, Site, SwitchSpec
 from orchestrator.core.sight import SwitchSeen
+from orchestrator.core.stillness import Held
 from orchestrator.ports.fence import Fence
 from orchestrator.ports.processes import Processes
 from orchestrator.ports.trouble import Refused, Unreachable
@@ -90,7 +91,14 @@ class EnvoySwitch:
 
     # -- Sending -----------------------------------------------------------------------------
 
-    async def send(self, shares: dict[str, Share], pins: dict[Pin, Color], epoch: int) -> None:
+    async def send(
+        self,
+        shares: dict[str, Share],
+        pins: dict[Pin, Color],
+        epoch: int,
+        *,
+        not_after_s: float | None = None,
+    ) -> None:
         for _ in range(_TRIES):
             changes = [
                 change
@@ -209,11 +217,15 @@ class EnvoySwitch:
 
     # -- Time --------------------------------------------------------------------------------
 
-    async def hold(self, services: tuple[str, ...], bound_s: float, epoch: int) -> None:
+    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> None:
         raise Refused("this version cannot hold requests at Envoy")
 
-    async def let_go(self, epoch: int) -> None:
+    async def held(self, epoch: int) -> Held:
+        raise Refused("this version cannot hold requests at Envoy")
+
+    async def let_go(self, epoch: int) -> tuple[float, ...]:
         """Nothing is ever held."""
+        return ()
 
     # -- Addresses ---------------------------------------------------------------------------
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from orchestrator.adapters.memory.doing import Change, Doing
-from orchestrator.core.model import Color, Pin, Share, Site
+from orchestrator.core.model import Color, Hold, Pin, Share, Site
 from orchestrator.core.sight import Connections, SwitchSeen
+from orchestrator.core.stillness import Held
 from orchestrator.ports.trouble import Refused, Unreachable
 
 HOST = "127.0.0.1"
@@ -31,7 +32,14 @@ class MemorySwitch:
 
         await self._effect("ensure", "", ensure, epoch)
 
-    async def send(self, shares: dict[str, Share], pins: dict[Pin, Color], epoch: int) -> None:
+    async def send(
+        self,
+        shares: dict[str, Share],
+        pins: dict[Pin, Color],
+        epoch: int,
+        *,
+        not_after_s: float | None = None,
+    ) -> None:
         def send() -> bool:
             if not self._world.switch_runs or self._world.switch_broken:
                 raise Unreachable(f"the switch is not there: {self._world.switch_broken or 'off'}")
@@ -44,11 +52,15 @@ class MemorySwitch:
         told += [f"{p.caller} {p.color.value} {p.callee} {c.value}" for p, c in pins.items()]
         await self._effect("send", ", ".join(told), send, epoch)
 
-    async def hold(self, services: tuple[str, ...], bound_s: float, epoch: int) -> None:
+    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> None:
         raise Refused("this switch cannot hold")
 
-    async def let_go(self, epoch: int) -> None:
+    async def held(self, epoch: int) -> Held:
+        raise Refused("this switch cannot hold")
+
+    async def let_go(self, epoch: int) -> tuple[float, ...]:
         await self._effect("let_go", "", lambda: False, epoch)
+        return ()
 
     async def remove(self, epoch: int) -> None:
         def remove() -> bool:
