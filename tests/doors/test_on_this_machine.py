@@ -1,0 +1,138 @@
+"""The command on real processes behind a real Envoy: what a newcomer types, and two terminals at
+once.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.doors.cli.exits import Exit
+from tests.doors.machine import WITHIN_S, Machine, until
+
+GREEN = {"web/green/0", "web/green/1"}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, free_ports: Callable[[int], int]) -> Iterator[Machine]:
+    made = Machine(tmp_path, free_ports(5))
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def test_deploy_switch_and_backout_from_an_empty_folder(machine: Machine) -> None:
+    assert machine("deploy", "1").code == Exit.DONE
+    assert machine.answers() == "1"
+    assert machine("deploy", "web=2").code == Exit.DONE
+    assert machine.answers() == "1"
+    assert machine("switch").code == Exit.DONE
+    assert machine.answers() == "2"
+    said = machine("backout")
+    assert said.code == Exit.DONE
+    assert said.last.startswith("web 1 serves on blue")
+    assert machine.answers() == "1"
+
+
+def test_a_sick_release_gets_no_traffic_and_leaves_nothing_running(machine: Machine) -> None:
+    """S20."""
+    machine("deploy", "1")
+    said = machine("deploy", "3")
+    assert said.code == Exit.WENT_BACK
+    assert "status 500 instead of 200" in said.err
+    assert machine.answers() == "1"
+    assert machine.running() & GREEN == set()
+
+
+def test_two_terminals_at_once_one_drives_and_the_other_follows_along(machine: Machine) -> None:
+    """S4."""
+    machine("deploy", "1")
+    first = machine.begin("deploy", "2", "--wait")
+    until(lambda: "bgctl switch" in machine.offers())
+    second = machine("switch")
+    _, told = first.communicate(timeout=WITHIN_S)
+    assert (first.returncode, second.code) == (Exit.DONE, Exit.DONE)
+    assert "Somebody else drives: deploying web 2" in second.err
+    assert "rollout 2 is done" in told
+    assert "rollout 2 is done" in second.err
+    assert machine.answers() == "2"
+
+
+@pytest.mark.slow
+def test_whoever_follows_takes_over_when_the_driver_dies(machine: Machine) -> None:
+    """S1, S2: no lock to remove by hand."""
+    machine.soak("3s")
+    machine("deploy", "1")
+    machine("deploy", "2")
+    first = machine.begin("switch")
+    until(lambda: machine.answers() == "2")
+    second = machine.begin("resume")
+    until(lambda: (machine.data("status")["driver"] or {}).get("doing", "").startswith("switching"))
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=WITHIN_S)
+    _, told = second.communicate(timeout=WITHIN_S)
+    assert second.returncode == Exit.DONE
+    assert "rollout 2 is done" in told
+
+
+def test_one_interrupt_stops_at_the_next_safe_place_and_says_how_to_go_on(
+    machine: Machine,
+) -> None:
+    """S2."""
+    machine.soak("20s")
+    machine("deploy", "1", "--soak", "100ms")
+    first = machine.begin("deploy", "2", "--switch")
+    until(lambda: machine.answers() == "2")
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate(timeout=WITHIN_S)
+    assert first.returncode == Exit.INTERRUPTED
+    assert "bgctl resume" in err
+    assert "web 2 serves on green" in out
+    assert machine("backout").code == Exit.DONE
+    assert machine.answers() == "1"
+
+
+@pytest.mark.slow
+def test_a_killed_deploy_is_resumed_to_where_it_would_have_come(machine: Machine) -> None:
+    """S1."""
+    machine("deploy", "1")
+    first = machine.begin("deploy", "2")
+    until(lambda: machine.data("status")["rollout"] is not None)
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=WITHIN_S)
+    assert machine("resume").code == Exit.DONE
+    assert machine("switch").code == Exit.DONE
+    assert machine.answers() == "2"
+
+
+@pytest.mark.slow
+def test_tend_ends_with_sigterm_and_mends_nothing_unasked(machine: Machine) -> None:
+    machine("deploy", "1")
+    tending = machine.begin("tend")
+    machine("deploy", "2")
+    machine("switch")
+    tending.send_signal(signal.SIGTERM)
+    tending.communicate(timeout=WITHIN_S)
+    assert tending.returncode == Exit.DONE
+    assert machine.answers() == "2"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_deploy_and_backout_fifty_times_leave_nothing_over(machine: Machine) -> None:
+    """S13."""
+    machine("deploy", "1")
+    before = machine.running()
+    for _ in range(50):
+        assert machine("deploy", "2").code == Exit.DONE
+        assert machine("backout").code == Exit.DONE
+    assert machine.running() == before
+    staged = {
+        path.name.partition("@")[0] for path in (machine.folder / "state/releases/web").iterdir()
+    }
+    assert staged == {"1"}
+    assert machine.answers() == "1"
