@@ -232,6 +232,7 @@ def _standbys_left(chronicle: Chronicle, rollout: Rollout) -> tuple[Standby, ...
 
 
 def _moved(chronicle: Chronicle, rollout: Rollout, at_s: float) -> Chronicle:
+    """Who serves since, and who waits: what ran when the traffic left it on purpose."""
     flips = flips_of(rollout.steps)
     if not flips:
         return chronicle
@@ -243,7 +244,8 @@ def _moved(chronicle: Chronicle, rollout: Rollout, at_s: float) -> Chronicle:
             continue
         count = rollout.site.service(flip.service).placement.count
         serving[flip.service] = Serving(flip.service, color, release, count, at_s, rollout.id)
-        if flip.back is not None and flip.back.before.running:  # what did not run does not wait
+        ran = flip.back is not None and flip.back.before.running > 0
+        if flip.back is not None and ran and rollout.wish.kind is not Kind.MEND:
             standbys.append(_standby(flip.back, rollout, at_s))
     return replace(chronicle, serving=tuple(serving.values()), standbys=tuple(standbys))
 

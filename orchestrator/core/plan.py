@@ -69,7 +69,6 @@ class _Move:
     to: Color
     release: Release
     seen: InstallationSeen  # the color it goes to
-    live_seen: InstallationSeen | None
     count: int
     again: bool  # what runs there of the same release is no use
 
@@ -99,7 +98,7 @@ def plan(
     wire = Wire(_wirings_inside(site, moves, sighting))
     start = Start(tuple(_part(m) for m in moves if not m.ready))
     prove = Prove(tuple(_part(m) for m in moves), lenient)
-    shift = Shift(tuple(_flip(m) for m in moves), _wirings_outside(site, moves, sighting))
+    shift = Shift(tuple(_flip(m, sighting) for m in moves), _wirings_outside(site, moves, sighting))
     soak = Soak(prove.parts)
     serves_now = any(m.live for m in moves)
     steps: tuple[Step, ...] = (
@@ -145,9 +144,7 @@ def plan_mend(drifts: tuple[Drift, ...], sighting: Sighting) -> Plan | Unplannab
             # It is meant to run: taking the mend back must not stop what serves.
             before = Before(seen.current, d.part.count, staged=True)
             parts.append(Part(d.part.service, d.part.color, d.part.count, d.part.release, before))
-    flips = tuple(
-        Flip(d.service, sighting.share(d.service), d.share) for d in drifts if d.share is not None
-    )
+    flips = tuple(_flip_back(d, d.share, sighting) for d in drifts if d.share is not None)
     proven = tuple(dict.fromkeys(parts))
     started = tuple(p for p in proven if not holds(Start((p,)), sighting))
     return Plan(
@@ -157,6 +154,13 @@ def plan_mend(drifts: tuple[Drift, ...], sighting: Sighting) -> Plan | Unplannab
             *((Shift(flips),) if flips else ()),
         )
     )
+
+
+def _flip_back(drift: Drift, wanted: Share, sighting: Sighting) -> Flip:
+    """Traffic goes where it should; whoever has it now is what taking that back needs."""
+    share = sighting.share(drift.service)
+    count = drift.part.count if drift.part else 0
+    return Flip(drift.service, share, wanted, _back(drift.service, share.live, sighting, count))
 
 
 # -- Seeing --------------------------------------------------------------------------------
@@ -195,7 +199,7 @@ def _move(
         return None
     to = live.other if live else _best_idle(service, release, sighting)
     seen = sighting.at(service, to)
-    return _Move(service, live, to, release, seen, live_seen, count, again)
+    return _Move(service, live, to, release, seen, count, again)
 
 
 def _best_idle(service: str, release: Release, sighting: Sighting) -> Color:
@@ -235,13 +239,18 @@ def _leftovers(seen: InstallationSeen) -> tuple[Part, ...]:
     )
 
 
-def _flip(move: _Move) -> Flip:
-    back = None
-    if move.live is not None and move.live_seen is not None and move.live_seen.current is not None:
-        current = move.live_seen.current
-        before = Before(current, move.live_seen.running(current), staged=True)
-        back = Part(move.service, move.live, move.count, current, before)
+def _flip(move: _Move, sighting: Sighting) -> Flip:
+    back = _back(move.service, move.live, sighting, move.count)
     return Flip(move.service, Share.all_to(move.live), Share.all_to(move.to), back)
+
+
+def _back(service: str, live: Color | None, sighting: Sighting, count: int) -> Part | None:
+    """The installation that serves; None where nothing does."""
+    seen = sighting.at(service, live) if live else None
+    if live is None or seen is None or seen.current is None:
+        return None
+    before = Before(seen.current, seen.running(seen.current), staged=True)
+    return Part(service, live, count, seen.current, before)
 
 
 # -- Inner addresses -----------------------------------------------------------------------

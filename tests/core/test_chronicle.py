@@ -17,6 +17,7 @@ from orchestrator.core.chronicle import (
     fold,
 )
 from orchestrator.core.model import Policy, Release, Share
+from orchestrator.core.plan import Plan, plan_mend
 from orchestrator.core.record import (
     Answered,
     Asked,
@@ -270,6 +271,22 @@ def test_a_color_of_which_nothing_ran_is_no_standby() -> None:
     journal.scene.instances.clear()
     journal.goes(wish(web=R2))
     assert journal.chronicle.standbys == ()
+
+
+def test_a_mend_leaves_the_standby_as_it_was_and_makes_no_other() -> None:
+    """S26: where somebody moved the traffic by hand is no old world."""
+    journal = second()
+    before = journal.chronicle.standbys
+    journal.scene.serves("web", BLUE)
+    (moved,) = drift(journal.chronicle, journal.scene.sighting())
+    mend = plan_mend((moved,), journal.scene.sighting())
+    assert isinstance(mend, Plan)
+    record = opened(journal.scene, wish(Kind.MEND, web=R2), steps=mend.steps)
+    journal.write(replace(record, rollout=3))
+    for n in range(len(mend.steps)):
+        journal.write(Began(3, n, False, 1), Ended(3, n, False))
+    journal.write(Closed(3, Outcome.ROLLED_OUT))
+    assert journal.chronicle.standbys == before
 
 
 # -- Backout -------------------------------------------------------------------------------
