@@ -22,7 +22,7 @@ from orchestrator.core.record import (
     What,
     Wish,
 )
-from orchestrator.core.steps import Step, Tidy
+from orchestrator.core.steps import Start, Step, Tidy
 from tests.simulation.promises import Broken, story
 
 
@@ -75,7 +75,7 @@ def check_ending(world: World, before: Snapshot, wish: Wish, number: int) -> Non
         if isinstance(e.record, Opened) and e.record.rollout == number
     )
     if past.outcome in (Outcome.BACKED_OUT, Outcome.REPLACED):
-        lost = {(f.service, f.color) for f in _lost(world, number)}
+        lost = {(f.service, f.color) for f in _lost(world, number)} | _meant(plan)
         if differences := _but_tidied(after, before, plan).differences(before, lost):
             raise Broken(f"{past.outcome}, and " + "; ".join(differences) + "\n" + story(world))
     if past.outcome is Outcome.ROLLED_OUT:
@@ -87,6 +87,12 @@ def check_ending(world: World, before: Snapshot, wish: Wish, number: int) -> Non
                 raise Broken(f"rolled out, and {wanted.service} is not\n" + story(world))
             if set(runs) != {wanted.release}:
                 raise Broken(f"rolled out, and {wanted.service} runs {runs}\n" + story(world))
+
+
+def _meant(plan: tuple[Step, ...]) -> set[tuple[str, Color]]:
+    """What a mend starts is meant to run, and stays."""
+    started = (p for step in plan if isinstance(step, Start) for p in step.parts)
+    return {(p.service, p.color) for p in started if p.before.running}
 
 
 def _lost(world: World, number: int) -> list[NoStandby]:

@@ -1,0 +1,157 @@
+"""S7: each kind of effect and look goes wrong, once, twice or for good, in four ways.
+
+It refuses; it does nothing and nobody knows; it acts and nobody knows (a lost reply); it reports
+success and did nothing (a lie). Forward, back from the gate, and back by itself. Where it gets
+stuck, a person mends what was broken and asks to try again, and that has to lead to an ending.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import pytest
+
+from orchestrator.adapters.memory.fuse import Fault, Fuse, How, all_of
+from orchestrator.core.health import Verdict
+from orchestrator.core.record import Failed, Opened, Outcome, Trouble, What
+from tests.simulation.life import Life
+from tests.simulation.promises import Broken, story
+from tests.simulation.scenes import SCENES, opened
+from tests.simulation.test_kills import drawn, undisturbed
+
+EFFECTS = (
+    "installation.stage",
+    "installation.start",
+    "installation.stop",
+    "installation.point",
+    "installation.remove",
+    "switch.send",
+)
+LOOKS = ("installation.look", "switch.look")
+FOR_GOOD = 10_000
+TIMES = (1, 2, FOR_GOOD)
+DRAWN, DRAWN_WITH_A_DEATH = 12, 3
+
+
+@dataclass(frozen=True)
+class Case:
+    scene: str
+    verb: str
+    how: How
+    times: int
+    at_gate: What | None
+
+    def __str__(self) -> str:
+        times = "for good" if self.times == FOR_GOOD else f"{self.times} times"
+        back = ", taken back at the gate" if self.at_gate else ""
+        return f"{self.scene}: {self.verb} {self.how.value} {times}{back}"
+
+
+def cases(name: str) -> list[Case]:
+    """Everything that can go wrong with what this scene does at all."""
+    found = []
+    for at_gate in (None, What.BACK):
+        done = {tick.verb for tick in undisturbed(name, at_gate).ticks}
+        effects = itertools.product([v for v in EFFECTS if v in done], How)
+        looks = itertools.product(LOOKS, [How.SILENT])
+        found += [
+            Case(name, verb, how, times, at_gate)
+            for (verb, how), times in itertools.product([*effects, *looks], TIMES)
+        ]
+    return found
+
+
+def lives(case: Case, *deaths: int) -> Life:
+    fault = Fault(case.verb, case.how, case.times)
+
+    def mend() -> None:
+        fault.times = 0
+
+    hook = all_of(Fuse.blowing_at(*deaths), fault) if deaths else fault
+    try:
+        life = Life(opened(case.scene), hook, at_gate=case.at_gate, mend=mend).live()
+    except AssertionError as broken:
+        raise Broken(f"{case}, killed at {deaths}: {broken}") from broken
+    if life.outcome is Outcome.ABANDONED or life.outcome is None:
+        raise Broken(f"{case}: stuck for ever\n{story(life.world)}")
+    if life.stuck and not person_was_needed(life):
+        raise Broken(f"{case}: stuck where it could have turned back\n{story(life.world)}")
+    return life
+
+
+def person_was_needed(life: Life) -> bool:
+    """Going back failed, or there was nothing well to go back to."""
+    failed = [e.record for e in life.world.entries if isinstance(e.record, Failed)]
+    opened_ = [e.record for e in life.world.entries if isinstance(e.record, Opened)][-1]
+    was_ill = any(s.release and s.verdict is not Verdict.WELL for s in opened_.before)
+    return was_ill or any(f.undoing for f in failed)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_whatever_goes_wrong_it_ends_as_wished_or_as_before_or_asks_a_person(name: str) -> None:
+    """S5 S6 S7"""
+    all_ = cases(name)
+    for case in drawn(f"trouble {name}").sample(all_, min(DRAWN, len(all_))):
+        lives(case)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_also_where_the_driver_dies_of_it(name: str) -> None:
+    """S1 S7"""
+    lots = drawn(f"trouble and death {name}")
+    for case in lots.sample(cases(name), DRAWN_WITH_A_DEATH):
+        lives(case, lots.randint(1, len(undisturbed(name, case.at_gate).ticks) + 20))
+
+
+@pytest.mark.parametrize("how", [How.LATE, How.SILENT])
+def test_a_lost_reply_costs_a_try_and_nothing_else(how: How) -> None:
+    """S7: where it took effect the look says so, and where it did not it is done again."""
+    for verb in ("installation.start", "switch.send"):
+        life = lives(Case("second", verb, how, 1, None))
+        assert life.outcome is Outcome.ROLLED_OUT
+        assert life.effects == undisturbed("second", None).effects
+
+
+def test_a_lie_is_found_out_by_the_second_look() -> None:
+    """S7, rule 2"""
+    life = lives(Case("second", "switch.send", How.LIES, 1, None))
+    assert life.outcome is Outcome.ROLLED_OUT
+    failed = [e.record for e in life.world.entries if isinstance(e.record, Failed)]
+    assert [f.kind for f in failed] == [Trouble.DID_NOT_TAKE]
+
+
+def test_a_refusal_turns_back_at_once() -> None:
+    life = lives(Case("second", "installation.start", How.REFUSES, FOR_GOOD, None))
+    failed = [e.record for e in life.world.entries if isinstance(e.record, Failed)]
+    assert [(f.kind, f.undoing) for f in failed] == [(Trouble.REFUSED, False)]
+    assert life.outcome is Outcome.BACKED_OUT
+
+
+def test_a_standby_that_cannot_be_brought_back_is_a_remark() -> None:
+    """Rule 7"""
+    fault = Fault("installation.start", How.REFUSES, FOR_GOOD)
+    life = Life(opened("everything"), fault).live()
+    assert life.outcome is Outcome.BACKED_OUT
+    assert not life.stuck
+    assert all("no standby" in r for r in life.world.chronicle.past[-1].remarks)
+    assert len(life.world.chronicle.past[-1].remarks) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", SCENES)
+def test_everything_that_can_go_wrong(name: str) -> None:
+    """S5 S6 S7"""
+    for case in cases(name):
+        lives(case)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("name", ["first", "second", "half_started", "backout", "caller_outside"])
+def test_everything_that_can_go_wrong_with_a_death_anywhere(name: str) -> None:
+    """S1 S7"""
+    for case in cases(name):
+        for at in range(1, len(undisturbed(name, case.at_gate).ticks) + 20):
+            lives(case, at)
