@@ -26,7 +26,7 @@ from orchestrator.adapters.local.processes import LocalProcesses
 from orchestrator.core.model import Color, Share, Site
 
 MOST = 1.05
-SECONDS = 3
+SECONDS = 2
 NAME = "CPU per request at full load, against plain routes"
 
 

@@ -128,15 +128,28 @@ class Caddy(_Program):
         await answering(self.port)
 
     async def flip(self, color_ports: list[int]) -> None:
-        body = self._text(color_ports).encode()
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port + 1)
-        head = f"POST /load HTTP/1.1\r\nhost: 127.0.0.1:{self.port + 1}\r\nconnection: close\r\n"
-        head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-        writer.write(head.encode() + body)
-        answer = (await reader.read()).decode()
+        wanted = self._text(color_ports)
+        answer = await self._asked("POST", "/load", wanted)
+        async with asyncio.timeout(10):
+            # It replaces its admin endpoint, too, and now and then the answer is lost with it.
+            while " 200 " not in answer[:20]:
+                if answer:
+                    raise RuntimeError(f"Caddy said {answer[:300]}")
+                held = (await self._asked("GET", "/config/")).partition("\r\n\r\n")[2]
+                answer = " 200 " if held and json.loads(held) == json.loads(wanted) else ""
+
+    async def _asked(self, method: str, path: str, body: str = "") -> str:
+        """Its whole answer; empty where it hung up."""
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port + 1)
+            head = f"{method} {path} HTTP/1.0\r\nhost: 127.0.0.1:{self.port + 1}\r\n"
+            head += f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+            writer.write((head + body).encode())
+            answer = (await reader.read()).decode()
+        except OSError:
+            return ""
         writer.close()
-        if " 200 " not in answer[:20]:
-            raise RuntimeError(f"Caddy said {answer[:300]}")
+        return answer
 
     def _text(self, color_ports: list[int]) -> str:
         dials = [{"dial": f"127.0.0.1:{port}"} for port in color_ports]
