@@ -97,9 +97,8 @@ async def _watch(driver: Driver, index: int, step: Prove | Soak | Drain) -> None
     match found:
         case watch.Well(facts):
             await _ended(driver, index, facts)
-        case watch.Ill(kind, reason, below):
-            at = index if below is None else below
-            await driver.write(Failed(driver.rollout.id, at, False, kind, reason))
+        case watch.Ill() as ill:
+            await _disproved(driver, index, ill)
         case None:
             return
 
@@ -109,20 +108,27 @@ async def _shift(driver: Driver, index: int, step: Shift) -> None:
 
     Stale evidence is no evidence, so the proof is made again first.
     """
-    again = await watch.prove_again(driver, step)
+    again = await watch.prove_again(driver)
     if isinstance(again, watch.Ill):
-        at = index if again.step is None else again.step
-        await driver.write(Failed(driver.rollout.id, at, False, again.kind, again.reason))
+        await _disproved(driver, index, again)
         return
     proven_s = driver.world.clock.now()
     await _begin(driver, index)
     await _make(driver, index, step, proven_s)
 
 
+async def _disproved(driver: Driver, index: int, found: watch.Ill) -> None:
+    at = index if found.step is None else found.step
+    await driver.write(Failed(driver.rollout.id, at, False, found.kind, found.reason))
+
+
 async def _make(driver: Driver, index: int, step: Step, since_s: float = 0.0) -> None:
     sighting = await survey(driver.world, driver.epoch)
     if holds(step, sighting):
         await _ended(driver, index)
+        return
+    if isinstance(step, Shift) and (ill := watch.not_as_found(driver.rollout, sighting)):
+        await _disproved(driver, index, ill)  # started again while it was proven again
         return
     trouble, facts = await _tried(driver, lambda: effects.do(driver, step))
     sighting = await survey(driver.world, driver.epoch)

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from orchestrator.core.health import Found, Sample, Verdict, judge, judge_soak
 from orchestrator.core.model import Probing
 from orchestrator.core.record import Fact, FoundWell, LeftOpen, Trouble
+from orchestrator.core.rollout import Rollout
 from orchestrator.core.sight import InstanceSeen, Sighting
-from orchestrator.core.steps import Drain, Part, Prove, Shift, Soak, Start
+from orchestrator.core.steps import Drain, Part, Prove, Soak, Start
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import any_answers, described, sample, sample_through_switch
 from orchestrator.engine.world import survey
@@ -167,47 +168,53 @@ def _not_proven(watched: list[_Watched], verdicts: list[Verdict]) -> Ill:
 # -- Shift proves again --------------------------------------------------------------------
 
 
-async def prove_again(driver: Driver, shift: Shift) -> Well | Ill:
+async def prove_again(driver: Driver) -> Well | Ill:
     """Briefly, at the instant before traffic moves.
 
     The same starts that were found well, and still good.
     """
-    rollout = driver.rollout
-    start_at = _index(rollout.steps, Start)
-    prove_at = _index(rollout.steps, Prove)
-    proof = rollout.steps[prove_at] if prove_at is not None else None
-    lenient = isinstance(proof, Prove) and proof.lenient
-    parts = proof.parts if isinstance(proof, Prove) else ()
+    prove_at, proof = _proof(driver.rollout)
     sighting = await survey(driver.world, driver.epoch)
-    found = rollout.found_well()
-    if lenient:
-        answering = await asyncio.gather(*(any_answers(driver.world, p) for p in parts))
-        silent = [p for p, answers in zip(parts, answering, strict=True) if not answers]
+    if proof.lenient:
+        answering = await asyncio.gather(*(any_answers(driver.world, p) for p in proof.parts))
+        silent = [p for p, answers in zip(proof.parts, answering, strict=True) if not answers]
         if silent:
             what = f"nothing of {silent[0].service} {silent[0].color.value} answers"
             return Ill(Trouble.ILL, what, prove_at)
         return Well()
-    for part in parts:
+    if changed := not_as_found(driver.rollout, sighting):
+        return changed
+    bad = await asyncio.gather(
+        *(_still_good(driver, part, i) for part in proof.parts for i in range(part.count))
+    )
+    if why := next((b for b in bad if b), None):
+        return Ill(Trouble.ILL, why, prove_at)
+    return Well()
+
+
+def not_as_found(rollout: Rollout, sighting: Sighting) -> Ill | None:
+    """What is not there any more as it was found well: it died, or runs under another start."""
+    prove_at, proof = _proof(rollout)
+    found = rollout.found_well()
+    for part in () if proof.lenient else proof.parts:
         for i in range(part.count):
             seen = _instance(sighting, part, i)
             who = f"{part.service} {part.color.value} #{i}"
             if seen is None or not seen.running:
                 note = f": {seen.note}" if seen is not None and seen.note else ""
-                return Ill(
-                    Trouble.ILL,
-                    f"{who} died after it was found well{note}",
-                    _first(start_at, prove_at),
-                )
+                died = f"{who} died after it was found well{note}"
+                return Ill(Trouble.ILL, died, _first(_index(rollout.steps, Start), prove_at))
             if seen.start != found.get((part.service, part.color.value, i)):
-                return Ill(
-                    Trouble.ILL, f"{who} was started again after it was found well", prove_at
-                )
-    bad = await asyncio.gather(
-        *(_still_good(driver, part, i) for part in parts for i in range(part.count))
-    )
-    if why := next((b for b in bad if b), None):
-        return Ill(Trouble.ILL, why, prove_at)
-    return Well()
+                again = f"{who} was started again after it was found well"
+                return Ill(Trouble.ILL, again, prove_at)
+    return None
+
+
+def _proof(rollout: Rollout) -> tuple[int | None, Prove]:
+    """The Prove of a plan and its index; an empty one where it has none."""
+    at = _index(rollout.steps, Prove)
+    proof = rollout.steps[at] if at is not None else None
+    return at, proof if isinstance(proof, Prove) else Prove(())
 
 
 async def _still_good(driver: Driver, part: Part, instance: int) -> str:

@@ -50,6 +50,8 @@ class Promises:
     good: Counter[tuple[str, Color, int, int]] = field(default_factory=Counter)
     served: dict[str, Share] = field(default_factory=dict)  # before the newest change of traffic
     youngest: dict[str, int] = field(default_factory=dict)
+    looked: dict[tuple[str, Color], dict[int, int]] = field(default_factory=dict)
+    """By color: what ran at the newest look that a decision rests on, and under which start."""
 
     def __call__(self, tick: Tick) -> Answer:
         if tick.verb == "lease.renew":
@@ -61,6 +63,8 @@ class Promises:
             return GO_ON
         self._epoch_never_falls(tick)
         match tick.verb:
+            case "installation.look" if tick.epoch is not None:
+                self._look()
             case "prober.sample":
                 self._remember_what_was_good(tick)
             case "switch.send":
@@ -98,6 +102,10 @@ class Promises:
             raise self.broken(f"epoch {tick.epoch} still acts", tick)
         self.youngest[target] = tick.epoch
 
+    def _look(self) -> None:
+        for place, cell in self.world.cells.items():
+            self.looked[place] = {i: o.start for i, o in cell.instances.items() if o.running}
+
     def _remember_what_was_good(self, tick: Tick) -> None:
         """The fuse tells no results, so the health of the world is asked: who listens there?"""
         port = int(tick.what.rpartition(":")[2])
@@ -134,9 +142,8 @@ class Promises:
     def _is_fit(
         self, service: str, color: Color, rollout: Rollout, tick: Tick, *, any_of_it: bool
     ) -> None:
-        cell = self.world.cell(service, color)
-        running = {i: one for i, one in cell.instances.items() if one.running}
-        well = [self.good[service, color, i, one.start] > 0 for i, one in running.items()]
+        running = self.looked.get((service, color), {})
+        well = [self.good[service, color, index, start] > 0 for index, start in running.items()]
         if any_of_it:
             other = self.world.cell(service, color.other)
             elsewhere = any(one.running for one in other.instances.values())
