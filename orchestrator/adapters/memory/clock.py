@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from weakref import WeakKeyDictionary
 
 MORNING_S = 1_700_000_000.0
 """When a simulated world begins, in seconds since 1970."""
@@ -22,7 +23,6 @@ class SimulatedClock:
         self._now_s = start_s
         self._count = 0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._turning = False
 
     def now(self) -> float:
         return self._now_s
@@ -36,21 +36,37 @@ class SimulatedClock:
         wake: asyncio.Future[None] = loop.create_future()
         self._count += 1
         heapq.heappush(self._sleepers, (self._now_s + max(seconds, 0.0), self._count, wake))
-        if not self._turning:
-            self._turning = True
-            loop.call_soon(self._turn, loop)
+        _watch(loop, self)
         await wake
 
-    def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        if loop._ready:  # type: ignore[attr-defined]  # somebody still runs; no public way to ask
-            loop.call_soon(self._turn, loop)
-            return
+    def wake_next(self) -> bool:
+        """Move on to the next sleeper; whether there are more. A cancelled one moves no time."""
         while self._sleepers:
             at_s, _, wake = heapq.heappop(self._sleepers)
-            if not wake.done():  # a cancelled sleeper moves no time
+            if not wake.done():
                 self._now_s = max(self._now_s, at_s)
                 wake.set_result(None)
                 break
-        self._turning = bool(self._sleepers)
-        if self._turning:
-            loop.call_soon(self._turn, loop)
+        return bool(self._sleepers)
+
+
+# -- When nobody runs ----------------------------------------------------------------------
+
+_WATCHED: WeakKeyDictionary[asyncio.AbstractEventLoop, list[SimulatedClock]] = WeakKeyDictionary()
+"""The clocks with sleepers, by loop. One watch for all: two would each take the other for work."""
+
+
+def _watch(loop: asyncio.AbstractEventLoop, clock: SimulatedClock) -> None:
+    clocks = _WATCHED.setdefault(loop, [])
+    if not clocks:
+        loop.call_soon(_turn, loop)
+    if clock not in clocks:
+        clocks.append(clock)
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> None:
+    clocks = _WATCHED[loop]
+    if not loop._ready:  # type: ignore[attr-defined]  # nobody else runs; there is no public way to ask
+        clocks[:] = [clock for clock in clocks if clock.wake_next()]
+    if clocks:
+        loop.call_soon(_turn, loop)
