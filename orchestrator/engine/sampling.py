@@ -108,7 +108,7 @@ def _of_one(probe: Probe) -> bool:
 def _words(part: Part, instance: int, host: str, port: int) -> dict[str, str]:
     return {
         "version": part.release.version,
-        "release": part.release.digest,
+        "release": part.release.label,
         "color": part.color.value,
         "instance": str(instance),
         "host": host,

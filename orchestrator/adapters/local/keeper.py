@@ -16,7 +16,8 @@ It refuses to know releases, colors and epochs. The environment, with the secret
 memory only: it is written nowhere, and no core is dumped.
 
 The note (`state.json`; beside, synced, renamed): tag, start, pid, started (clock ticks since the
-boot), boot, stop_s, ending, keeper {pid, started, boot}, ended {start, how, at_s, lived_s}.
+boot), boot, stop_s, ending, keeper {pid, started, boot}, ended {start, how, at_s, lived_s,
+log [from, to]}.
 
 It is longer than the house's modules because it runs alone: it has nobody to import from.
 """
@@ -276,6 +277,7 @@ class Keeper:
         self.note.update(tag=self.order["tag"], stop_s=self.order["stop_s"], ending=False)
         self.note.update(pid=pid, started=seen.started if seen else 0, boot=boot())
         self.note["start"] = self.note.get("start", 0) + 1
+        self.note["log_from"] = size_of(self.log)
         write_note(self.folder, self.note)
 
     # Watching.
@@ -372,6 +374,7 @@ class Keeper:
             "how": how,
             "at_s": round(time.time(), 3),
             "lived_s": round(time.monotonic() - self.began_s, 3) if lived else None,
+            "log": [self.note.get("log_from", 0), size_of(self.log)],  # where its words stand
         }
         if not there(self.note):
             self.note["pid"] = None
@@ -393,6 +396,13 @@ def in_words(status: int) -> str:
         return "was ended by %s" % signal.Signals(os.WTERMSIG(status)).name
     except ValueError:
         return "was ended by signal %d" % os.WTERMSIG(status)
+
+
+def size_of(log: str) -> int:
+    try:
+        return os.stat(log).st_size
+    except OSError:
+        return 0
 
 
 def keep_small(log: str) -> None:

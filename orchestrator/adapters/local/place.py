@@ -130,11 +130,24 @@ def how_it_ended(note: dict[str, Any], at: str) -> str:
     ended = note.get("ended")
     if not ended:
         return ""
-    last = [line for line in tail(os.path.join(at, "log"), TAIL).splitlines() if line.strip()][-3:]
+    said = words_between(os.path.join(at, "log"), *ended.get("log", (0, 0)))
+    last = [line for line in said.splitlines() if line.strip()][-3:]
     words = f"start {ended['start']} {ended['how']}"
     if ended["lived_s"] is not None:
         words += f" after {ended['lived_s']:.1f} s"
     return f"{words}; last words: {' / '.join(line[:200] for line in last)}" if last else words
+
+
+def words_between(path: str, begin: int, end: int) -> str:
+    """The last of what stands there in a log; of its end, where the log was cut since."""
+    try:
+        with open(path, "rb") as file:
+            whole = os.fstat(file.fileno()).st_size
+            begin, end = (begin, end) if begin <= end <= whole else (0, whole)
+            file.seek(max(begin, end - TAIL))
+            return _ORDERS.sub("", file.read(end - file.tell()).decode("utf-8", "replace"))
+    except FileNotFoundError:
+        return ""
 
 
 def tail(path: str, size: int) -> str:
