@@ -8,7 +8,7 @@ knows what a record means.
 
 from __future__ import annotations
 
-import secrets
+import os
 import sqlite3
 
 from orchestrator import __version__
@@ -52,7 +52,7 @@ def create(connection: sqlite3.Connection, site: str) -> None:
     meta = {
         "schema": str(SCHEMA),
         "site": site,
-        "identity": secrets.token_hex(8),
+        "identity": os.urandom(8).hex(),
         "bg": __version__,
     }
     connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())

@@ -156,9 +156,7 @@ async def test_what_crash_loops_is_seen_under_another_number_each_time() -> None
     world = World(SITE)
     part = await started(world)
     world.health["web", part.release] = CRASHING
-    starts = []
-    for _ in range(3):
-        starts.append((await blue(world)).instances[0].start)
+    starts = [(await blue(world)).instances[0].start for _ in range(3)]
     assert starts == [1, 2, 3]
 
 
