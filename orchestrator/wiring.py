@@ -106,28 +106,33 @@ def envoys(site: Site) -> dict[str, str]:
     return {name: f"{version_of(path)}, {path}" for name, path in paths.items()}
 
 
-def strangers(site: Site) -> tuple[str, ...]:
-    """The ports of the site that somebody else listens on, each as a sentence."""
+Place = tuple[str, Color | None]
+"""A service and a color; or a switch and None."""
+
+
+def strangers(site: Site, places: tuple[Place, ...] | None = None) -> tuple[str, ...]:
+    """The ports of these places (of all) that somebody else listens on, each as a sentence."""
     from orchestrator.adapters.local.listeners import on_port
 
     processes = LocalProcesses(os.path.join(site.state, "run"))
     return tuple(
-        f"port {port} of {who} is taken by {listener}"
-        for port, who, name in _ports(site)
+        f"port {port} of {name} is taken by {listener}"
+        for place, port, name in _ports(site)
+        if places is None or place in places
         for listener in on_port(port)
         if listener.pid is None or not processes.belongs(name, listener.pid)
     )
 
 
-def _ports(site: Site) -> Iterator[tuple[int, str, str]]:
+def _ports(site: Site) -> Iterator[tuple[Place, int, str]]:
     """Each port with whose it is, and the name of the process that should have it."""
     for spec in site.switches:
-        yield spec.port, f"the switch {spec.name}", f"envoy/{spec.name}"
+        yield (spec.name, None), spec.port, f"envoy/{spec.name}"
     for service in site.services:
         for color in Color:
             for i in range(service.placement.count):
-                who = f"{service.name} {color.value} #{i}"
-                yield service.placement.port(color, i), who, f"{service.name}/{color.value}/{i}"
+                port = service.placement.port(color, i)
+                yield (service.name, color), port, f"{service.name}/{color.value}/{i}"
 
 
 async def unreadable_secrets(site: Site) -> tuple[str, ...]:

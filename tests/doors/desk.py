@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.memory.clock import SimulatedClock
+from orchestrator.adapters.memory.fuse import Hook
 from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.world import ILL, WELL, Health
 from orchestrator.adapters.memory.world import World as Truth
@@ -77,6 +78,7 @@ class Desk:
         self.file = folder / "bg.yaml"
         self.rule(**rollout)
         self.truth = Truth(load(self.file))
+        self.hook: Hook | None = None  # trouble for the commands to come
         for version, health in {"1": WELL, "2": WELL, "3": ILL, "4": WELL}.items():
             self.offer("web", version, health)
             self.offer("api", version)
@@ -98,7 +100,7 @@ class Desk:
 
     def ready(self, site: Site, *, witness: Witness) -> World:
         """A process of its own for each world, as for each command."""
-        p = Process(self.truth)
+        p = Process(self.truth, self.hook) if self.hook else Process(self.truth)
         return World(
             site,
             p.journal,

@@ -76,10 +76,20 @@ class EnvoySwitch:
     # -- Looking -----------------------------------------------------------------------------
 
     async def look(self, epoch: int | None) -> SwitchSeen:
+        if epoch is None and (never := self._never_used()):
+            return never
         with self._fence.holding(epoch):
             texts = [envoy.traffic.text() for envoy in self._envoys]
         looks = zip(self._envoys, texts, strict=True)
         return _merged(await asyncio.gather(*(self._look(envoy, text) for envoy, text in looks)))
+
+    def _never_used(self) -> SwitchSeen | None:
+        """Whoever only looks writes nothing; and to be ready for an Envoy, ports are chosen."""
+        if os.path.isdir(self._folder):
+            return None
+        homes = (s for spec in self._site.switches for s in names.at_home(self._site, spec))
+        shares = tuple((service.name, Share()) for service in homes)
+        return SwitchSeen(shares, note="no Envoy was ever started")
 
     async def _look(self, envoy: _Envoy, text: str | None) -> SwitchSeen:
         if not envoy.kept.alive() and (nobody := envoy.traffic.nobody(text)):

@@ -69,6 +69,7 @@ async def _deployed(visit: Visit, wish: Wish, policy: Policy, *, grant: bool, wa
     from orchestrator.doors.cli.opened import answer_for
     from orchestrator.doors.cli.wishes import spoken
 
+    await _ports_are_free(visit, wish)
     doing = f"deploying {spoken(wish)}"
     wait_for = (For.RETRY, For.GRANT) if wait else drive.RETRIES
     opened = await drive.open_and_drive(
@@ -80,6 +81,28 @@ async def _deployed(visit: Visit, wish: Wish, policy: Policy, *, grant: bool, wa
             visit, wish, policy=policy, doing=doing, grant=grant, wait_for=wait_for
         )
     return await answer_for(visit, opened)
+
+
+async def _ports_are_free(visit: Visit, wish: Wish) -> None:
+    """A stranger on a port is found before anything is opened. Raises `Done`.
+
+    Only the colors that the wish goes to are asked: what serves now need not be well for a fix to
+    go out.
+    """
+    from orchestrator.core.model import Color
+    from orchestrator.doors.cli.answer import refused
+    from orchestrator.engine.world import survey
+
+    if visit.setting.ready is not None:
+        return  # another world than this machine
+    from orchestrator.wiring import strangers
+
+    sighting = await survey(visit.world, None)
+    live = {w.service: sighting.share(w.service).live for w in wish.wanted}
+    places = tuple((name, c) for name, color in live.items() for c in Color if c is not color)
+    if taken := strangers(visit.world.site, places):
+        what = "\n".join(f"{stranger}." for stranger in taken)
+        raise refused(f"{what}\nNothing was started.", ("bgctl check", "says all that is wrong"))
 
 
 async def _make_room(visit: Visit, rollout: Rollout, wish: Wish) -> None:

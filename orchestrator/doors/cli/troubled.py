@@ -25,7 +25,7 @@ def answer_to(trouble: Trouble, *, is_open: bool) -> Answer:
             what = f"Somebody else took over: {trouble.why}"
             return Answer(Exit.SOMEBODY_ELSE, "superseded", problem=what, next=_LOOK_ON)
         case Damaged():
-            return Answer(Exit.BAD_INPUT, "damaged", problem=trouble.why)
+            return Answer(Exit.BAD_INPUT, "damaged", problem=trouble.why, next=_CHECK)
         case NoRoom() if is_open:
             return Answer(Exit.STUCK, "no-room", problem=trouble.why, next=_ROOM)
         case NoRoom():

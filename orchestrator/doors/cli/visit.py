@@ -30,6 +30,7 @@ from orchestrator.doors.cli.setting import Setting, who
 from orchestrator.doors.cli.stops import Stops
 from orchestrator.doors.cli.told import Told
 from orchestrator.engine.world import World, survey
+from orchestrator.ports.lease import Holder
 from orchestrator.ports.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -85,21 +86,32 @@ class Visit:
 
     async def picture(self, sighting: Sighting | None = None) -> Picture:
         """What is true now. Looks, unless somebody just did."""
-        chronicle = (await self.world.journal.recall()).chronicle
+        chronicle, holder = await self._remembered()
         switch, services = self.world.switch, self.world.site.services
         outer = ((s.name, switch.outer_address(s.name)) for s in services)
         seen = sighting or await survey(self.world, None)
-        ask = services if seen.switch.up else ()  # a preview's port is chosen when it is asked for
+        ask = services if chronicle.rollouts else ()  # asking for a preview may choose its port
         inner = (((s.name, c), switch.preview_address(s.name, c)) for s in ask for c in Color)
         return Picture(
             site=self.world.site,
             chronicle=chronicle,
             sighting=seen,
             now=self.world.clock.now(),
-            holder=await self.world.lease.holder(),
+            holder=holder,
             addresses={name: url for name, url in outer if url},
             previews={place: url for place, url in inner if url},
         )
+
+    async def _remembered(self) -> tuple[Chronicle, Holder | None]:
+        """What the journal says.
+
+        One that cannot be read hides no world: then what was seen has to do.
+        """
+        try:
+            chronicle = (await self.world.journal.recall()).chronicle
+            return chronicle, await self.world.lease.holder()
+        except Trouble:
+            return self.chronicle, None
 
 
 def run(ctx: typer.Context, work: Work) -> None:
@@ -115,7 +127,9 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
     visit: Visit | None = None
     try:
         with stops.listening():
-            visit = await _begin(setting, stops)
+            visit = _arrive(setting, stops)
+            await visit.recall()
+            visit.began = visit.last
             answer = await work(visit)
     except Done as done:
         answer = done.answer
@@ -135,31 +149,25 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
     return answer, await _seen(visit, answer)
 
 
-async def _begin(setting: Setting, stops: Stops) -> Visit:
+def _arrive(setting: Setting, stops: Stops) -> Visit:
+    """At the site, before anything of its journal was read. Raises `BadSite`."""
     from pathlib import Path
 
     from orchestrator.config.load import find, load
 
     site = load(find(Path(setting.site or ".")))
-    told = Told(lambda: _talk(setting, site))
-    world = _ready(setting, site, told)
-    recalled = await world.journal.recall()
-    told.know(recalled.chronicle, recalled.last)
-    stops.told = told
-    visit = Visit(
+    stops.told = told = Told(lambda: _talk(setting, site))
+    return Visit(
         setting=setting,
         file=site,
-        world=world,
-        chronicle=recalled.chronicle,
-        last=recalled.last,
-        began=recalled.last,
+        world=_ready(setting, site, told),
+        chronicle=Chronicle(),
+        last=0,
+        began=0,
         told=told,
         stops=stops,
         by=who(),
     )
-    if recalled.chronicle.open:
-        visit.use(recalled.chronicle.open.site)
-    return visit
 
 
 def _ready(setting: Setting, site: Site, told: Told) -> World:
