@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from orchestrator.adapters.memory.fuse import GO_ON, Answer, Tick, When
 from orchestrator.adapters.memory.world import World
 from orchestrator.core.model import Color, Share
-from orchestrator.core.record import Closed, Opened
+from orchestrator.core.record import Began, Closed, Kind, Opened
 from orchestrator.core.rollout import Rollout
 from orchestrator.core.steps import Retire, Shift, Stage, Start, Tidy, Wire
 
@@ -48,6 +48,7 @@ class Promises:
     world: World
     ticks: list[Tick] = field(default_factory=list)
     good: Counter[tuple[str, Color, int, int]] = field(default_factory=Counter)
+    answered: dict[tuple[str, Color, int], bool] = field(default_factory=dict)
     served: dict[str, Share] = field(default_factory=dict)  # before the newest change of traffic
     youngest: dict[str, int] = field(default_factory=dict)
     looked: dict[tuple[str, Color], dict[int, int]] = field(default_factory=dict)
@@ -87,10 +88,10 @@ class Promises:
         if not tick.verb.startswith(("installation.", "switch.")) or verb not in WORDS:
             return
         rollout = self.world.chronicle.open
-        begun = rollout.begun if rollout else None
-        if rollout is None or begun is None:
+        newest = next(e.record for e in reversed(self.world.entries) if e.epoch)
+        if rollout is None or not isinstance(newest, Began):
             raise self.broken("it acted before it wrote down that it begins", tick)
-        if not isinstance(rollout.steps[begun[0]], WORDS[verb]):
+        if not isinstance(rollout.steps[newest.step], WORDS[verb]):
             raise self.broken("it acted for another step than the one that began", tick)
 
     def _epoch_never_falls(self, tick: Tick) -> None:
@@ -121,6 +122,7 @@ class Promises:
         bad = health.ill or health.crashes or health.hangs or one.samples <= health.slow
         key = (service, color, index, one.start)
         self.good[key] = 0 if bad else self.good[key] + 1
+        self.answered[service, color, index] = not bad
 
     def _traffic_goes_where_it_may(self, tick: Tick) -> None:
         """Rule 10."""
@@ -136,7 +138,7 @@ class Promises:
                 if not first:
                     raise self.broken(f"nobody serves {service}", tick)
                 continue
-            going_back = rollout.backing_out or rollout.wish.kind.value == "backout"
+            going_back = rollout.backing_out or rollout.wish.kind is not Kind.DEPLOY
             self._is_fit(service, share.live, rollout, tick, any_of_it=going_back)
 
     def _is_fit(
@@ -145,6 +147,7 @@ class Promises:
         running = self.looked.get((service, color), {})
         well = [self.good[service, color, index, start] > 0 for index, start in running.items()]
         if any_of_it:
+            well = [self.answered.get((service, color, index), False) for index in running]
             other = self.world.cell(service, color.other)
             elsewhere = any(one.running for one in other.instances.values())
             if not any(well) and elsewhere and not self._nothing_is_well(service, color.other):
