@@ -48,6 +48,7 @@ class Promises:
     world: World
     ticks: list[Tick] = field(default_factory=list)
     good: Counter[tuple[str, Color, int, int]] = field(default_factory=Counter)
+    all_answer: bool = False  # no look fails, so the first survey reaches everything
     answered: dict[tuple[str, Color, int], bool] = field(default_factory=dict)
     served: dict[str, Share] = field(default_factory=dict)  # before the newest change of traffic
     youngest: dict[str, int] = field(default_factory=dict)
@@ -60,8 +61,8 @@ class Promises:
         self.ticks.append(tick)
         if tick.when is When.BEFORE:
             self.served = dict(self.world.shares)
-            self._began_first(tick)
             return GO_ON
+        self._began_first(tick)
         self._epoch_never_falls(tick)
         match tick.verb:
             case "installation.look" if tick.epoch is not None:
@@ -73,6 +74,7 @@ class Promises:
             case "installation.stop":
                 self._nothing_that_serves_is_stopped(tick)
             case "journal.append":
+                self._fenced_before_it_decides(tick)
                 self._one_rollout_at_a_time()
                 self._epochs_of_the_journal_never_fall(tick)
             case _:
@@ -106,6 +108,15 @@ class Promises:
     def _look(self) -> None:
         for place, cell in self.world.cells.items():
             self.looked[place] = {i: o.start for i, o in cell.instances.items() if o.running}
+
+    def _fenced_before_it_decides(self, tick: Tick) -> None:
+        """Rule 8: who takes over raises its epoch everywhere with its first survey.
+
+        An answer to a request rests on the journal alone.
+        """
+        seen = min(self.youngest.get(target, 0) for target in ("installation", "switch"))
+        if self.all_answer and tick.what != "Answered" and seen < (tick.epoch or 0):
+            raise self.broken("it decided before the fence was raised everywhere", tick)
 
     def _remember_what_was_good(self, tick: Tick) -> None:
         """The fuse tells no results, so the health of the world is asked: who listens there?"""
