@@ -217,12 +217,20 @@ class GatePolicy:
     otherwise: Otherwise = Otherwise.BACK_OUT
 
 
+class Streams(Enum):
+    """What a hold does about what lasts: WebSockets and event streams."""
+
+    EXCLUDE = "exclude"  # they go on in the world they began in; counted, and said
+    WAIT = "wait"  # time stands still only once they have ended, too
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Stopping time at the switch: how long requests may wait at the most, and how many of them."""
 
     for_s: float = 2.0
     waiting: int = 4000
+    streams: Streams = Streams.EXCLUDE
 
 
 @dataclass(frozen=True, slots=True)

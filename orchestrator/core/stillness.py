@@ -13,9 +13,10 @@ clock is asked once more by whoever writes the flip, right before it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from orchestrator.core.model import Hold
+from orchestrator.core.model import Hold, Site, Streams
 
 QUIET_LOOKS = 2  # one look may fall between a request's arrival and its being counted
 MARGIN = 0.9  # of the bound: what is left is for the flip itself
@@ -51,6 +52,19 @@ class GiveUp:
     reason: str
 
 
+def standing_still(site: Site, services: Iterable[str]) -> tuple[str, ...]:
+    """These, and whoever calls them, directly or through others: one of those, still at work, could
+    see both worlds in one request.
+    """
+    found = dict.fromkeys(services)
+    new = list(found)
+    while new:
+        callers = [caller.name for caller, _ in site.callers_of(new.pop())]
+        new += [name for name in callers if name not in found]
+        found |= dict.fromkeys(callers)
+    return tuple(found)
+
+
 Next = Flip | Look | GiveUp
 
 
@@ -64,7 +78,7 @@ def next_of(held: Held, hold: Hold, *, age_s: float, quiet: int) -> Next:
         return GiveUp(f"more than {hold.waiting} requests were waiting")
     if age_s >= hold.for_s * MARGIN:
         return GiveUp(_still_busy(held, hold))
-    quiet = 0 if held.in_flight else quiet + 1
+    quiet = 0 if _busy(held, hold) else quiet + 1
     return Flip() if quiet >= QUIET_LOOKS else Look(quiet)
 
 
@@ -73,7 +87,12 @@ def flip_by_s(hold: Hold) -> float:
     return hold.for_s * MARGIN
 
 
+def _busy(held: Held, hold: Hold) -> int:
+    return held.in_flight + (held.streams if hold.streams is Streams.WAIT else 0)
+
+
 def _still_busy(held: Held, hold: Hold) -> str:
-    if held.in_flight:
-        return f"{held.in_flight} requests were still in flight after {hold.for_s:g} s"
+    if busy := _busy(held, hold):
+        what = "request was" if busy == 1 else "requests were"
+        return f"{busy} {what} still in flight after {hold.for_s * MARGIN:.3g} s"
     return f"the {hold.for_s:g} s that time may stand still were over"

@@ -11,9 +11,16 @@ from collections.abc import Mapping
 
 from orchestrator.core.model import Color, Hold, Pin, Share
 from orchestrator.core.record import StoodStill
-from orchestrator.core.stillness import Flip, GiveUp, Look, flip_by_s, next_of
+from orchestrator.core.stillness import (
+    Flip,
+    GiveUp,
+    Look,
+    flip_by_s,
+    next_of,
+    standing_still,
+)
 from orchestrator.engine.driver import Driver
-from orchestrator.ports.trouble import Trouble
+from orchestrator.ports.trouble import TooLate, Trouble
 
 LOOK_S = 0.002  # a look costs less; what is in flight ends when it ends
 
@@ -27,14 +34,16 @@ async def shift_held(
 ) -> StoodStill:
     """Send traffic while time stands still. Raises `GivenUp`, and whatever the switch raises."""
     switch, clock, epoch = driver.world.switch, driver.world.clock, driver.epoch
-    from_s = clock.now()
+    services = standing_still(driver.world.site, shares)
     try:
-        await switch.hold(tuple(shares), hold, epoch)
+        from_s = await switch.hold(services, hold, epoch)
         streams = await _until_still(driver, hold, from_s)
         still_s = clock.now()
         by_s = from_s + flip_by_s(hold)
         await switch.send(dict(shares), dict(pins), epoch, not_after_s=by_s)
         to_s = clock.now()
+    except TooLate as late:
+        raise GivenUp(_given_up(late.why)) from late
     finally:
         waited = await switch.let_go(epoch)
     return StoodStill(
@@ -46,18 +55,22 @@ async def _until_still(driver: Driver, hold: Hold, from_s: float) -> int:
     """Return, with the number of streams left out, once nothing is in flight."""
     quiet = 0
     while True:
+        if driver.stop.is_set():
+            raise GivenUp(_given_up("the driver was told to stop"))
         held = await driver.world.switch.held(driver.epoch)
         age_s = driver.world.clock.now() - from_s
         match next_of(held, hold, age_s=age_s, quiet=quiet):
             case Flip():
                 return held.streams
             case GiveUp(reason):
-                raise GivenUp(
-                    f"time could not be stopped: {reason}; nothing flipped, all were let go"
-                )
+                raise GivenUp(_given_up(reason))
             case Look(seen_quiet):
                 quiet = seen_quiet
                 await driver.world.clock.sleep(LOOK_S)
+
+
+def _given_up(reason: str) -> str:
+    return f"time could not be stopped: {reason}; nothing flipped, all were let go"
 
 
 def _percentile(values: tuple[float, ...], share: float) -> float:

@@ -34,25 +34,32 @@ class Switch(Protocol):
         """One write, one instant: these services and inner addresses change, all others stay.
 
         Returns when every worker has it. With `not_after_s` (seconds since 1970) nothing is written
-        later than that, and `Refused` says so. Where a hold is on, the same write ends it.
+        later than that, and `TooLate` says so. Where a hold is on, the same write ends it.
         """
         ...
 
-    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> None:
+    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> float:
         """Stop time for new requests to these services, at the edge; returns when every worker
-        holds.
+        holds. The instant before which nobody waited, in seconds since 1970.
 
-        Inner calls get through. It ends by itself within the bound, and soon after whoever asked
-        for it died. `Refused`: this switch cannot hold.
+        Inner calls get through. It ends by itself within the bound of the site, and soon after
+        whoever asked for it died. What a dead driver left of one, the next verb of a driver ends.
+        `Refused`: this switch cannot hold.
         """
         ...
 
     async def held(self, epoch: int) -> Held:
-        """One look at what is in flight and what waits. Only while this driver holds."""
+        """One look at what is in flight at the services that are held, and what waits.
+
+        Only while this driver holds; `Refused` where it does not.
+        """
         ...
 
     async def let_go(self, epoch: int) -> tuple[float, ...]:
-        """Let waiting requests go on; how long each of them waited, in seconds. Always harmless."""
+        """Let waiting requests go on; how long each of them waited, in seconds.
+
+        Always harmless, whoever drives: who was superseded ends what it held itself, and no more.
+        """
         ...
 
     async def remove(self, epoch: int) -> None:

@@ -18,6 +18,10 @@ class Refused(Trouble):
     """The world said no; nothing happened. Asking again is rude."""
 
 
+class TooLate(Refused):
+    """What had to happen by an instant did not, and will not."""
+
+
 class Unreachable(Trouble):
     """We do not know whether it happened. Look again."""
 

@@ -5,17 +5,21 @@ One write is one instant, what is not named stays, and an older epoch is refused
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.adapters.memory.process import Process
+from orchestrator.adapters.memory.switch import MemorySwitch
 from orchestrator.adapters.memory.world import World
-from orchestrator.core.model import Share, Site
+from orchestrator.core.model import Hold, Policy, Share, Site
 from orchestrator.core.sight import Sighting
+from orchestrator.core.stillness import Held
 from orchestrator.ports.switch import Switch
-from orchestrator.ports.trouble import Refused, Superseded
+from orchestrator.ports.trouble import Refused, Superseded, TooLate
 from tests.adapters.envoy.edge import (
     ALL_BLUE,
     ALL_GREEN,
@@ -24,9 +28,11 @@ from tests.adapters.envoy.edge import (
     NOBODY,
     WEB_BLUE,
     WEB_GREEN,
+    edge_of,
     new_edge,
     site,
 )
+from tests.conftest import find_ports
 
 
 @pytest.fixture(params=["memory", "envoy"])
@@ -40,6 +46,26 @@ async def switch(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         async with new_edge(tmp_path) as edge:
             await edge.switch.ensure(1)
             yield edge.switch
+
+
+@pytest.fixture(params=["memory", "envoy"])
+async def holding(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Switch]:
+    """A switch that can hold."""
+    policy = Policy(hold=Hold(2.0))
+    if request.param == "memory":
+        made: Switch = Process(World(replace(described(tmp_path), policy=policy))).switch
+        await made.ensure(1)
+        yield made
+    else:
+        async with edge_of(
+            replace(site(tmp_path / "state", find_ports(20)), policy=policy)
+        ) as edge:
+            await edge.switch.ensure(1)
+            yield edge.switch
+
+
+def clock_of(switch: Switch) -> Callable[[], float]:
+    return switch._world.clock.now if isinstance(switch, MemorySwitch) else time.time
 
 
 def described(folder: Path) -> Site:
@@ -132,10 +158,64 @@ async def test_a_switch_that_was_taken_away_comes_back_serving_nobody(switch: Sw
     assert (await seen(switch)).share("web") == NOBODY
 
 
-async def test_holding_is_refused_and_letting_go_is_harmless(switch: Switch) -> None:
+async def test_a_site_that_wants_no_hold_cannot_and_letting_go_is_harmless(switch: Switch) -> None:
     with pytest.raises(Refused):
-        await switch.hold(("web",), 1.0, 1)
-    await switch.let_go(1)
+        await switch.hold(("web",), Hold(1.0), 1)
+    with pytest.raises(Refused):
+        await switch.held(1)
+    assert await switch.let_go(1) == ()
+
+
+async def test_a_hold_ends_with_the_write_that_flips_and_nobody_waits_any_more(
+    holding: Switch,
+) -> None:
+    """S29"""
+    await holding.send({"web": ALL_BLUE, "api": ALL_BLUE}, {}, 1)
+    before_s = clock_of(holding)()
+    began_s = await holding.hold(("web", "api"), Hold(2.0), 1)
+    assert before_s <= began_s <= clock_of(holding)()
+    assert await holding.held(1) == Held(in_flight=0, waiting=0)
+    await holding.send({"web": ALL_GREEN, "api": ALL_GREEN}, {}, 1, not_after_s=began_s + 2.0)
+    assert await holding.let_go(1) == ()
+    look = await seen(holding)
+    assert (look.share("web"), look.share("api")) == (ALL_GREEN, ALL_GREEN)
+    with pytest.raises(Refused):
+        await holding.held(1)
+
+
+async def test_what_comes_too_late_writes_nothing(holding: Switch) -> None:
+    await holding.send({"web": ALL_BLUE}, {}, 1)
+    began_s = await holding.hold(("web",), Hold(2.0), 1)
+    with pytest.raises(TooLate):
+        await holding.send({"web": ALL_GREEN}, {}, 1, not_after_s=began_s - 0.01)
+    await holding.let_go(1)
+    assert (await seen(holding)).share("web") == ALL_BLUE
+
+
+async def test_letting_go_flips_nothing_and_can_be_done_again(holding: Switch) -> None:
+    await holding.send({"web": ALL_BLUE}, {}, 1)
+    await holding.hold(("web",), Hold(2.0), 1)
+    for _ in range(2):
+        assert await holding.let_go(1) == ()
+    assert (await seen(holding)).share("web") == ALL_BLUE
+
+
+async def test_an_older_driver_neither_holds_nor_flips_but_may_always_let_go(
+    holding: Switch,
+) -> None:
+    """S3: who was stopped while it held, and wakes after somebody younger took over."""
+    await holding.send({"web": ALL_BLUE}, {}, 1)
+    began_s = await holding.hold(("web",), Hold(2.0), 1)
+    await holding.look(2)
+    with pytest.raises(Superseded):
+        await holding.held(1)
+    with pytest.raises(Superseded):
+        await holding.send({"web": ALL_GREEN}, {}, 1, not_after_s=began_s + 2.0)
+    await holding.let_go(1)
+    with pytest.raises(Superseded):
+        await holding.hold(("web",), Hold(2.0), 1)
+    await holding.let_go(1)
+    assert (await seen(holding)).share("web") == ALL_BLUE
 
 
 async def test_every_address_is_one_of_its_own(switch: Switch) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.adapters.envoy import names, routes
-from orchestrator.core.model import Color, HttpProbe, Service, Site, SwitchSpec
+from orchestrator.adapters.envoy import gate, names, routes
+from orchestrator.core.model import Color, Hold, HttpProbe, Service, Site, SwitchSpec
 
 Json = dict[str, Any]
 
@@ -33,6 +33,16 @@ _API = "type.googleapis.com/envoy."
 _TABLE = "config.route.v3.RouteConfiguration"
 _PLENTY = 65536  # the switch must not be the limit; Envoy's own: 1,024 requests, 3 retries
 _IDLE = "3600s"
+_UNLIMITED: Json = {
+    "thresholds": [
+        {
+            "max_connections": _PLENTY,
+            "max_pending_requests": _PLENTY,
+            "max_requests": _PLENTY,
+            "max_retries": _PLENTY,
+        }
+    ]
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +157,28 @@ def _watched(path: str) -> Json:
 
 
 def _clusters(site: Site, spec: SwitchSpec) -> list[Json]:
-    return [
+    services = [
         cluster
         for service in names.at_home(site, spec)
         for color in Color
-        for cluster in (_cluster(service, color), _preview_cluster(service, color))
+        for cluster in (
+            *(_cluster(name, service, color) for name in _leading_to(site, service, color)),
+            _preview_cluster(service, color),
+        )
     ]
+    return services if site.policy.hold is None else [*services, _gate()]
 
 
-def _cluster(service: Service, color: Color) -> Json:
+def _leading_to(site: Site, service: Service, color: Color) -> tuple[str, ...]:
+    return names.clusters_of(site, service.name, color)
+
+
+def _cluster(name: str, service: Service, color: Color) -> Json:
     """Who gets traffic. An instance that refuses connections is passed over by the routes' retries.
 
     It is not left out for a while (outlier detection): when a whole color came back, the first
     instance to do so would be the one left out.
     """
-    name = names.cluster(service.name, color)
     return {**_endpoints(name, service, color), "lb_policy": "LEAST_REQUEST"}
 
 
@@ -205,16 +222,7 @@ def _endpoints(name: str, service: Service, color: Color) -> Json:
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "circuit_breakers": {
-            "thresholds": [
-                {
-                    "max_connections": _PLENTY,
-                    "max_pending_requests": _PLENTY,
-                    "max_requests": _PLENTY,
-                    "max_retries": _PLENTY,
-                }
-            ]
-        },
+        "circuit_breakers": _UNLIMITED,
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": _API + "extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -242,6 +250,34 @@ def _endpoints(name: str, service: Service, color: Color) -> Json:
     }
 
 
+def _gate() -> Json:
+    """Where requests wait: a socket of the driver, only there while it holds.
+
+    A driver that died refuses connections; one that was stopped is found out by the health check,
+    and the connections that wait at it are closed. Either way everything goes on.
+    """
+    here = {"endpoint": {"address": {"pipe": {"path": names.GATE_SOCKET}}}}
+    check = {
+        "timeout": "0.4s",
+        "interval": "0.2s",
+        "no_traffic_interval": "0.2s",
+        "no_traffic_healthy_interval": "0.2s",
+        "unhealthy_threshold": 1,
+        "healthy_threshold": 1,
+        "http_health_check": {"path": gate.HERE, "host": "bg"},
+    }
+    return {
+        "name": names.GATE,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "circuit_breakers": _UNLIMITED,
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "close_connections_on_host_health_failure": True,
+        "health_checks": [check],
+        "load_assignment": {"cluster_name": names.GATE, "endpoints": [{"lb_endpoints": [here]}]},
+    }
+
+
 # -- Listeners and their route tables ------------------------------------------------------
 
 
@@ -251,13 +287,16 @@ def _listeners(site: Site, spec: SwitchSpec, ports: Mapping[str, int], folder: s
     the other listeners are theirs for life.
     """
     probe = names.probe_place(spec)
-    own = {names.pin_place(pin): routes.inner(pin) for pin in names.pins(site, spec)} | {
+    holds = site.policy.hold is not None
+    own = {names.pin_place(p): routes.inner(p, holds=holds) for p in names.pins(site, spec)} | {
         names.preview_place(service.name, color): routes.preview(service.name, color)
         for service in names.at_home(site, spec)
         for color in Color
     }
-    outer = _http("outer", {"rds": _rds("outer", f"{folder}/{ROUTES}")}, [_router()], edge=True)
-    asked = _http("probe", {"rds": _rds("probe", f"{folder}/{PROBE}")}, [_script(), _router()])
+    edge = [*_waiting(site.policy.hold), _router()]
+    outer = _http("outer", {"rds": _rds("outer", f"{folder}/{ROUTES}")}, edge, edge=True)
+    says = _lua(routes.LUA, routes.SCRIPT)
+    asked = _http("probe", {"rds": _rds("probe", f"{folder}/{PROBE}")}, [says, _router()])
     return [
         _listener("outer", (names.address(spec.host), spec.port), outer),
         *(
@@ -308,12 +347,34 @@ def _http(name: str, table: Json, filters: list[Json], *, edge: bool = False) ->
     }
 
 
-def _script() -> Json:
+def _waiting(hold: Hold | None) -> list[Json]:
+    """The filters that stop time: wait at the gate, then choose the route again.
+
+    Off unless a route switches them on. How long a request may wait is built in here: it counts
+    where the driver is stopped. What the gate cannot answer for goes on.
+    """
+    if hold is None:
+        return []
+    kind = _API + "extensions.filters.http.ext_authz.v3.ExtAuthz"
+    asked = {"uri": "http://gate", "cluster": names.GATE, "timeout": f"{hold.for_s:g}s"}
+    gates = {
+        "@type": kind,
+        "transport_api_version": "V3",
+        "failure_mode_allow": True,
+        "http_service": {"server_uri": asked, "path_prefix": gate.WAIT},
+    }
+    return [
+        {"name": routes.GATE, "disabled": True, "typed_config": gates},
+        {**_lua(routes.RECHOOSE, routes.RECHOOSE_SCRIPT), "disabled": True},
+    ]
+
+
+def _lua(name: str, script: str) -> Json:
     return {
-        "name": routes.LUA,
+        "name": name,
         "typed_config": {
             "@type": _API + "extensions.filters.http.lua.v3.Lua",
-            "default_source_code": {"inline_string": routes.SCRIPT},
+            "default_source_code": {"inline_string": script},
         },
     }
 

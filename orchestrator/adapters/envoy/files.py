@@ -25,12 +25,30 @@ def read(path: str) -> str | None:
 
 def write(path: str, text: str) -> None:
     """Replace the file in one instant, durably. `Refused` where the disk refuses."""
+    prepare(path, text)
+    put(path)
+
+
+def prepare(path: str, text: str) -> None:
+    """Everything but the instant. `Refused` where the disk refuses; nothing happened then."""
     try:
         _beside(f"{path}.new", text)
-        os.rename(f"{path}.new", path)
-        _sync(os.path.dirname(path))
     except OSError as error:
         raise Refused(f"{path} cannot be written: {error.strerror}") from error
+
+
+def put(*paths: str) -> None:
+    """The instant of what was prepared, of all of them; then durably."""
+    for path in paths:
+        try:
+            os.rename(f"{path}.new", path)
+        except OSError as error:
+            raise Refused(f"{path} cannot be written: {error.strerror}") from error
+    for folder in {os.path.dirname(path): None for path in paths}:
+        try:
+            _sync(folder)
+        except OSError as error:
+            raise Refused(f"{folder} cannot be written: {error.strerror}") from error
 
 
 def make_folder(path: str) -> None:

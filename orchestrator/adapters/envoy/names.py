@@ -19,7 +19,9 @@ GENERATION = "bg.generation"
 GENERATIONS = (
     2**31
 )  # generations count below this; it and its complement are weights that add up to it
-HOLD = "bg.hold"  # no route looks at it yet
+
+GATE = "bg.gate"  # the cluster that requests wait at
+GATE_SOCKET = "gate.sock"  # in the switch's folder: nobody else can stand there
 
 
 def home(site: Site, service: Service) -> SwitchSpec | None:
@@ -59,6 +61,18 @@ def preview_cluster(service: str, color: Color) -> str:
     return f"{service}_{color.value}.preview"
 
 
+def stream_cluster(service: str, color: Color) -> str:
+    """The same instances, for what lasts: so Envoy counts it apart. Only where the site holds."""
+    return f"{service}_{color.value}.stream"
+
+
+def clusters_of(site: Site, service: str, color: Color) -> tuple[str, ...]:
+    """Those that lead real traffic there, each counted by Envoy on its own."""
+    if site.policy.hold is None:
+        return (cluster(service, color),)
+    return cluster(service, color), stream_cluster(service, color)
+
+
 def share_prefix(service: str) -> str:
     """Envoy adds the cluster's name: `bg.web.web_blue` is the weight of web's blue cluster."""
     return f"bg.{service}"
@@ -66,6 +80,15 @@ def share_prefix(service: str) -> str:
 
 def share_key(service: str, color: Color) -> str:
     return f"{share_prefix(service)}.{cluster(service, color)}"
+
+
+def stream_key(service: str, color: Color) -> str:
+    return f"{share_prefix(service)}.{stream_cluster(service, color)}"
+
+
+def hold_key(service: str) -> str:
+    """On where new requests to the service wait."""
+    return f"bg.{service}.hold"
 
 
 def served_key(service: str) -> str:

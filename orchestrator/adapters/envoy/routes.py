@@ -1,13 +1,17 @@
 """The routes: which request leads where. They never name a live color; runtime keys do.
 
 A *way* is what follows a match: the weighted clusters of a service, one cluster, or a refusal. Each
-place people or callers come in through is a list of routes that `ways` built, so a twin that holds
-(a route behind `bg.hold`, before the others) can be added in one place. The one rule: where no key
-says otherwise, the answer is 503 with a sentence, never a color somebody guessed.
+place people or callers come in through is a list of routes that `ways` built. Where the site holds,
+each outer route has a twin before it, behind a key of its own, that waits at the gate and is chosen
+again afterwards; and what lasts (upgrades, event streams) leads to the same instances through a
+cluster of its own, so that Envoy counts it apart. Inner addresses never hold: requests in flight
+could not end. The one rule: where no key says otherwise, the answer is 503 with a sentence, never a
+color somebody guessed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from orchestrator.adapters.envoy import names
@@ -20,6 +24,12 @@ Json = dict[str, Any]
 _UNSEEN = "connect-failure,refused-stream,reset-before-request"
 _READS = f"{_UNSEEN},reset"
 _READ_METHODS = "GET|HEAD|OPTIONS"
+
+# What lasts, as far as a request says so itself.
+_STREAMS: tuple[Json, ...] = (
+    {"name": "upgrade", "string_match": {"exact": "websocket", "ignore_case": True}},
+    {"name": "accept", "string_match": {"contains": "text/event-stream", "ignore_case": True}},
+)
 
 
 def outer(site: Site, spec: SwitchSpec) -> list[Json]:
@@ -41,26 +51,28 @@ def outer(site: Site, spec: SwitchSpec) -> list[Json]:
                 entry
                 for service, route in sorted(behind, key=lambda item: _order(item[1]))
                 if route.host in (host, None)
-                for entry in _shared(service, _path(route))
+                for entry in _shared(service, _path(route), holds=site.policy.hold is not None)
             ],
         }
         for host in (*hosts, None)
     ]
 
 
-def inner(pin: Pin) -> list[Json]:
+def inner(pin: Pin, *, holds: bool = False) -> list[Json]:
     """An inner address leads to one color, or, while it is not wired, to nobody."""
     match: Json = {"prefix": "/"}
-    wired = [
-        entry
-        for color in Color
-        for entry in ways(
-            match | _when(names.pin_key(pin, color)),
-            {"cluster": names.cluster(pin.callee, color)},
-        )
-    ]
+    wired = [entry for color in Color for entry in _inner_ways(match, pin, color, holds=holds)]
     whose = f"this inner address of {pin.caller} {pin.color.value}"
     return [_host([*wired, _refusal(match, f"bg: {whose} leads to no color of {pin.callee} yet")])]
+
+
+def _inner_ways(match: Json, pin: Pin, color: Color, *, holds: bool) -> list[Json]:
+    wired = match | _when(names.pin_key(pin, color))
+    lasting = {"cluster": names.stream_cluster(pin.callee, color)}
+    return [
+        *(_streams(wired, lasting) if holds else []),
+        *ways(wired, {"cluster": names.cluster(pin.callee, color)}),
+    ]
 
 
 def preview(service: str, color: Color) -> list[Json]:
@@ -80,20 +92,33 @@ def ways(match: Json, way: Json) -> list[Json]:
     ]
 
 
-def _shared(service: Service, match: Json) -> list[Json]:
-    """The routes to whoever serves; where nobody does, a sentence."""
+def _streams(match: Json, way: Json) -> list[Json]:
+    return [
+        {"match": {**match, "headers": [kind]}, "route": _action(way, _UNSEEN)} for kind in _STREAMS
+    ]
+
+
+def _shared(service: Service, match: Json, *, holds: bool) -> list[Json]:
+    """The routes to whoever serves; where nobody does, a sentence. Those that wait come first."""
     served = match | _when(names.served_key(service.name))
+    held = match | _when(names.hold_key(service.name))
     nobody = _refusal(match, f"bg: nobody serves {service.name} now")
-    return [*ways(served, _shares(service)), nobody]
+    if not holds:
+        return [*ways(served, _shares(service)), nobody]
+    waits = ({**entry, "typed_per_filter_config": _WAITS} for entry in _all_ways(held, service))
+    return [*waits, *_all_ways(served, service), nobody]
 
 
-def _shares(service: Service) -> Json:
+def _all_ways(match: Json, service: Service) -> list[Json]:
+    lasting = _shares(service, names.stream_cluster)
+    return [*_streams(match, lasting), *ways(match, _shares(service))]
+
+
+def _shares(service: Service, named: Callable[[str, Color], str] = names.cluster) -> Json:
     return {
         "weighted_clusters": {
             "runtime_key_prefix": names.share_prefix(service.name),
-            "clusters": [
-                {"name": names.cluster(service.name, color), "weight": 1} for color in Color
-            ],
+            "clusters": [{"name": named(service.name, color), "weight": 1} for color in Color],
         }
     }
 
@@ -147,6 +172,14 @@ def _refusal(match: Json, sentence: str) -> Json:
 
 def _host(routes: list[Json]) -> Json:
     return {"name": "anyone", "domains": ["*"], "routes": routes}
+
+
+# -- Waiting -------------------------------------------------------------------------------
+
+GATE, RECHOOSE = "bg.hold", "bg.rechoose"  # two filters of the edge, off unless a route says so
+RECHOOSE_SCRIPT = "function envoy_on_request(handle) handle:clearRouteCache() end"
+_ON: Json = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
+_WAITS: Json = {GATE: _ON, RECHOOSE: _ON}
 
 
 # -- What the probe asks -------------------------------------------------------------------

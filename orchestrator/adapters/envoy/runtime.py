@@ -1,9 +1,9 @@
 """The one watched file: which color gets what, as Envoy's runtime keys.
 
-A `Setting` is all of it: shares, pins, and the number of this write. Writing it is one rename, so
-it is one instant, however many services change. The one rule: it is read strictly, because a file
-that somebody edited must be seen as such, not half understood; `bg.check` tells our writing from
-anybody else's. Pure: text in, text out.
+A `Setting` is all of it: shares, pins, who waits, and the number of this write. Writing it is one
+rename, so it is one instant, however many services change. The one rule: it is read strictly,
+because a file that somebody edited must be seen as such, not half understood; `bg.check` tells our
+writing from anybody else's. Pure: text in, text out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,8 @@ from orchestrator.core.model import Color, Pin, Share, Site, SwitchSpec
 _CHECK = "bg.check"
 _TYPE = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 _SHARE = re.compile(r"bg\.([^.]+)\.(?:served|\1_(?:blue|green))")
+_HOLD = re.compile(r"bg\.([^.]+)\.hold")
+_STREAM = re.compile(r"bg\.([^.]+)\.\1_(?:blue|green)\.stream")
 _PIN = re.compile(r"bg\.pin\.([^.]+)\.(blue|green)\.([^.]+)\.(blue|green)")
 
 
@@ -35,6 +37,8 @@ class Setting:
     generation: int = 1  # the number of the write, 1 … names.GENERATIONS - 1
     shares: tuple[tuple[str, Share], ...] = ()
     pins: tuple[tuple[Pin, Color], ...] = ()  # wired ones only
+    held: tuple[str, ...] = ()  # served ones whose new requests wait; the next write ends that
+    streams: bool = False  # whether what lasts has keys of its own
 
     def share(self, service: str) -> Share:
         return dict(self.shares).get(service, Share())
@@ -45,11 +49,17 @@ class Setting:
             self.generation % (names.GENERATIONS - 1) + 1,
             tuple(sorted((dict(self.shares) | dict(shares)).items(), key=lambda item: item[0])),
             _sorted_pins(dict(self.pins) | dict(pins)),
+            streams=self.streams,
         )
+
+    def holding(self, services: Iterable[str]) -> Setting:
+        """The next write: new requests to these wait, where they are served."""
+        served = sorted(name for name in set(services) if self.share(name) != Share())
+        return replace(self.changed({}, {}), held=tuple(served))
 
     def kept_for(self, site: Site, spec: SwitchSpec) -> Setting:
         """What of it is about services and inner addresses that this switch still has; new services
-        serve nobody.
+        serve nobody, and nobody waits.
         """
         services = sorted(service.name for service in names.at_home(site, spec))
         pins = set(names.pins(site, spec))
@@ -57,6 +67,8 @@ class Setting:
             self,
             shares=tuple((name, self.share(name)) for name in services),
             pins=tuple((pin, color) for pin, color in self.pins if pin in pins),
+            held=(),
+            streams=site.policy.hold is not None,
         )
 
 
@@ -99,6 +111,8 @@ def understand(text: str) -> Setting:
         _generation(numbers),
         tuple(sorted(_shares(numbers).items())),
         _sorted_pins(_pins(numbers)),
+        _held(numbers),
+        any(_STREAM.fullmatch(key) for key in numbers),
     )
 
 
@@ -114,6 +128,10 @@ def _layer(setting: Setting) -> dict[str, int]:
         layer[names.served_key(service)] = names.SERVED if share != Share() else 0
         if share != Share():  # weights that add up to 0 make Envoy reject all of its routes
             layer |= {names.share_key(service, color): share.of(color) for color in Color}
+        if share != Share() and setting.streams:
+            layer |= {names.stream_key(service, color): share.of(color) for color in Color}
+        if service in setting.held:
+            layer[names.hold_key(service)] = names.SERVED
     for pin, leads_to in setting.pins:
         layer |= {
             names.pin_key(pin, color): names.SERVED if color is leads_to else 0 for color in Color
@@ -155,6 +173,12 @@ def _shares(numbers: Mapping[str, int]) -> dict[str, Share]:
             )
         shares[service] = Share(*colors)
     return shares
+
+
+def _held(numbers: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(
+        sorted(m[1] for key, value in numbers.items() if value and (m := _HOLD.fullmatch(key)))
+    )
 
 
 def _pins(numbers: Mapping[str, int]) -> dict[Pin, Color]:

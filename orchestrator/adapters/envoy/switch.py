@@ -4,6 +4,8 @@ acknowledge.
     ensure   files laid in an order that never leads to nowhere, Envoy kept, every worker has them
     send     fence( read, check, write, rename ), then every worker asked until it serves by that
     look     what every worker says, held against the file; what is in flight, from Envoy's numbers
+    hold     the gate listens and is seen by Envoy, then a write like any other
+    let_go   the gate opens, a write ends the hold, the gate closes
 
 The one rule: nothing is believed but a worker's own answer. Several Envoys are written in one go,
 each change one rename. Knows no policy: who may be sent where is decided elsewhere.
@@ -13,22 +15,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from orchestrator.adapters.envoy import names, runtime
+from orchestrator.adapters.envoy import files, names, runtime
 from orchestrator.adapters.envoy.kept import Kept
 from orchestrator.adapters.envoy.places import Places
 from orchestrator.adapters.envoy.proxy import Proxy
-from orchestrator.adapters.envoy.runtime import Setting
+from orchestrator.adapters.envoy.runtime import Edited, Setting
+from orchestrator.adapters.envoy.standing import Standing
 from orchestrator.adapters.envoy.traffic import Traffic
-from orchestrator.adapters.envoy.workers import Workers
+from orchestrator.adapters.envoy.workers import Gone, Workers
 from orchestrator.core.model import Color, Hold, Pin, Share, Site, SwitchSpec
 from orchestrator.core.sight import SwitchSeen
 from orchestrator.core.stillness import Held
 from orchestrator.ports.fence import Fence
 from orchestrator.ports.processes import Processes
-from orchestrator.ports.trouble import Refused, Unreachable
+from orchestrator.ports.trouble import Refused, Superseded, TooLate, Unreachable
 
+LET_GO_S = 1.0  # what then has not heard of the end of a hold finds the gate gone, and goes on
 _TRIES = 5  # a file that somebody edits faster than we read it
 
 
@@ -41,6 +47,7 @@ class _Envoy:
     traffic: Traffic
     kept: Kept
     workers: Workers
+    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +68,18 @@ class EnvoySwitch:
     """
 
     def __init__(
-        self, site: Site, fence: Fence, processes: Processes, *, taken_s: float = 5.0
+        self,
+        site: Site,
+        fence: Fence,
+        processes: Processes,
+        *,
+        taken_s: float = 5.0,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """`taken_s`: a write that not every worker shows by then is not known to have worked."""
+        """`taken_s`: a write that not every worker shows by then is not known to have worked.
+
+        `now`: the clock that a latest instant is held against, in seconds since 1970.
+        """
         self._site = site
         self._fence = fence
         folder = os.path.join(site.state, "envoy")
@@ -71,6 +87,8 @@ class EnvoySwitch:
         self._processes = processes
         self._taken_s = taken_s
         self._folder = folder
+        self._now = now
+        self._standing: tuple[_Envoy, ...] = ()  # where this driver holds
         self._made: tuple[_Envoy, ...] | None = None
 
     # -- Looking -----------------------------------------------------------------------------
@@ -79,6 +97,8 @@ class EnvoySwitch:
         if epoch is None and (never := self._never_used()):
             return never
         with self._fence.holding(epoch):
+            if epoch is not None and not self._standing:
+                self._end_holds()  # one that a dead driver left
             texts = [envoy.traffic.text() for envoy in self._envoys]
         looks = zip(self._envoys, texts, strict=True)
         return _merged(await asyncio.gather(*(self._look(envoy, text) for envoy, text in looks)))
@@ -109,20 +129,36 @@ class EnvoySwitch:
         *,
         not_after_s: float | None = None,
     ) -> None:
+        async def changes() -> list[_Change]:
+            found = [await self._change(envoy, shares, pins) for envoy in self._envoys]
+            wanted = [change for change in found if change is not None]
+            self._refuse_what_no_switch_has(wanted, shares, pins)
+            return wanted
+
+        await self._write(changes, epoch, not_after_s)
+
+    async def _write(
+        self,
+        wanted: Callable[[], Awaitable[list[_Change]]],
+        epoch: int,
+        not_after_s: float | None = None,
+    ) -> float:
+        """One instant, at every Envoy that has a part in it; returns when every worker has it.
+
+        The last reading of the clock before it.
+        """
         for _ in range(_TRIES):
-            changes = [
-                change
-                for envoy in self._envoys
-                if (change := await self._change(envoy, shares, pins))
-            ]
-            self._refuse_what_no_switch_has(changes, shares, pins)
+            changes = await wanted()
             with self._fence.holding(epoch):
                 if any(change.envoy.traffic.text() != change.text for change in changes):
                     continue
-                for change in changes:
-                    change.envoy.traffic.write(change.setting)
+                paths = [change.envoy.traffic.prepare(change.setting) for change in changes]
+                now = self._now()
+                if not_after_s is not None and now > not_after_s:
+                    raise TooLate("it took too long, and its time was over before the write")
+                files.put(*paths)
             await asyncio.gather(*(self._acknowledged(change) for change in changes))
-            return
+            return now
         raise Unreachable("somebody else keeps changing the runtime file; nothing was written")
 
     async def _acknowledged(self, change: _Change) -> None:
@@ -227,15 +263,71 @@ class EnvoySwitch:
 
     # -- Time --------------------------------------------------------------------------------
 
-    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> None:
-        raise Refused("this version cannot hold requests at Envoy")
+    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> float:
+        if self._site.policy.hold is None:
+            raise Refused("the switch was made without a hold: the site file asks for none")
+        envoys = [e for e in self._envoys if set(services) & set(e.traffic.services)]
+        with self._fence.holding(epoch):
+            self._standing = tuple(envoys)
+            for envoy in envoys:
+                envoy.standing.gate.listen()
+        await asyncio.gather(*(self._begin(envoy, services) for envoy in envoys))
+
+        async def changes() -> list[_Change]:
+            return [await self._held_back(envoy, services) for envoy in envoys]
+
+        return await self._write(changes, epoch)
+
+    async def _begin(self, envoy: _Envoy, services: tuple[str, ...]) -> None:
+        own = tuple(name for name in services if name in envoy.traffic.services)
+        await envoy.standing.begin(own, envoy.proxy.wanted().version)
+
+    async def _held_back(self, envoy: _Envoy, services: tuple[str, ...]) -> _Change:
+        text = envoy.traffic.text()
+        own = [name for name in services if name in envoy.traffic.services]
+        return _Change(envoy, text, (await envoy.traffic.base(text)).holding(own))
 
     async def held(self, epoch: int) -> Held:
-        raise Refused("this version cannot hold requests at Envoy")
+        with self._fence.holding(epoch):
+            standing = self._standing
+        if not standing:
+            raise Refused("nothing is held")
+        looks = await asyncio.gather(*(envoy.standing.held() for envoy in standing))
+        return Held(
+            in_flight=sum(held.in_flight for held in looks),
+            waiting=sum(held.waiting for held in looks),
+            leaked=sum(held.leaked for held in looks),
+            restarted=any(held.restarted for held in looks),
+            streams=sum(held.streams for held in looks),
+        )
 
     async def let_go(self, epoch: int) -> tuple[float, ...]:
-        """Nothing is ever held."""
-        return ()
+        """The gate opens first, so nobody waits for a disk. Where the file cannot be written, Envoy
+        finds nobody at the gate, and lets everything in.
+        """
+        standing, self._standing = self._standing, ()
+        waited = [one for envoy in standing for one in envoy.standing.gate.open()]
+        try:
+            with self._fence.holding(epoch):
+                self._end_holds()
+            async with asyncio.timeout(LET_GO_S):
+                await asyncio.gather(*(envoy.traffic.settled() for envoy in standing))
+        except (Refused, Superseded, Unreachable, Gone, TimeoutError):
+            pass
+        finally:
+            for envoy in standing:
+                envoy.standing.gate.close()
+        return tuple(waited)
+
+    def _end_holds(self) -> None:
+        """Under the fence. A file that somebody edited is left to `send`."""
+        for envoy in self._envoys:
+            try:
+                setting = runtime.parse(envoy.traffic.text() or "")
+            except Edited:
+                continue
+            if setting.held:
+                envoy.traffic.write(setting.changed({}, {}))
 
     # -- Addresses ---------------------------------------------------------------------------
 
@@ -273,6 +365,7 @@ class EnvoySwitch:
             Traffic(site, spec, workers=workers, folder=folder),
             Kept(spec.name, self._processes),
             workers,
+            Standing(spec.name, workers=workers, folder=folder),
         )
 
 

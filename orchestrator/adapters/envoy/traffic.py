@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 
-from orchestrator.adapters.envoy import admin, config, files, names, runtime
+from orchestrator.adapters.envoy import admin, config, files, flight, names, runtime
 from orchestrator.adapters.envoy.runtime import Edited, Setting
 from orchestrator.adapters.envoy.workers import Gone, Worker, Workers, until
 from orchestrator.core.model import Color, Pin, Share, Site, SwitchSpec
@@ -21,8 +21,6 @@ from orchestrator.ports.trouble import Refused
 
 SETTLES_S = 0.5  # how long a look waits for workers that lag behind the file
 POLL_S = 0.001
-
-_IN_FLIGHT = r"^cluster\..*\.upstream_rq_(pending_)?active$"
 
 
 class Traffic:
@@ -45,8 +43,15 @@ class Traffic:
 
     def write(self, setting: Setting) -> None:
         """One instant. Under the fence."""
+        files.put(self.prepare(setting))
+
+    def prepare(self, setting: Setting) -> str:
+        """Everything of a write but its instant (`files.put` of what is answered). Under the
+        fence.
+        """
         files.make_folder(os.path.dirname(self._path))
-        files.write(self._path, runtime.text_of(setting))
+        files.prepare(self._path, runtime.text_of(setting))
+        return self._path
 
     async def base(self, text: str | None) -> Setting:
         """What the next write starts from: the file as bg wrote it; else what the workers do; else
@@ -91,8 +96,7 @@ class Traffic:
         """What every worker says, held against the runtime file (`text`)."""
         meant, edited = _understood(text)
         try:
-            if meant is not None and not edited:
-                await self._settle(meant.generation)
+            await self.settled()
             said = await self._workers.each(self._setting)
             left = await self._connections()
         except Gone as gone:
@@ -130,8 +134,12 @@ class Traffic:
         except Gone:
             return None
 
-    async def _settle(self, generation: int) -> None:
+    async def settled(self) -> None:
         """A write of a moment ago may still be on its way to the workers."""
+        try:
+            generation = runtime.parse(self.text() or "").generation
+        except Edited:
+            return
         try:
             async with asyncio.timeout(SETTLES_S):
                 await self._workers.each(lambda worker: _until_reached(worker, generation))
@@ -157,14 +165,14 @@ class Traffic:
         """Requests in flight through any address but previews; streams and upgraded connections are
         such.
         """
-        numbers = await admin.stats(self._folder, config.ADMIN, _IN_FLIGHT)
+        numbers = await admin.stats(self._folder, config.ADMIN, flight.ACTIVE)
 
-        def count(cluster: str) -> int:
-            kinds = ("upstream_rq_active", "upstream_rq_pending_active")
-            return sum(int(numbers.get(f"cluster.{cluster}.{kind}", 0)) for kind in kinds)
+        def count(service: str, color: Color) -> int:
+            clusters = names.clusters_of(self._site, service, color)
+            return sum(flight.active(numbers, cluster) for cluster in clusters)
 
         return tuple(
-            Connections(name, color, count(names.cluster(name, color)))
+            Connections(name, color, count(name, color))
             for name in self.services
             for color in Color
         )

@@ -119,6 +119,7 @@ class Workers:
         self._port = port
         self._count = count
         self._open: list[Worker] = []
+        self.times = 0  # how often connections were made: a growing number says Envoy was another
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()
 
@@ -131,6 +132,7 @@ class Workers:
                     return await self._ask_all(question)
                 except Gone:
                     pass  # kept since before Envoy was started again, perhaps
+            self.times += 1
             self._open = await self._connect()
             return await self._ask_all(question)
 

@@ -6,7 +6,7 @@ from orchestrator.adapters.memory.doing import Change, Doing
 from orchestrator.core.model import Color, Hold, Pin, Share, Site
 from orchestrator.core.sight import Connections, SwitchSeen
 from orchestrator.core.stillness import Held
-from orchestrator.ports.trouble import Refused, Unreachable
+from orchestrator.ports.trouble import Refused, Superseded, TooLate, Unreachable
 
 HOST = "127.0.0.1"
 TARGET = "switch"
@@ -22,7 +22,12 @@ class MemorySwitch:
         self._world = doing.world
 
     async def look(self, epoch: int | None) -> SwitchSeen:
-        return await self._doing.look("switch.look", "", self._seen, epoch=epoch, target=TARGET)
+        def look() -> SwitchSeen:
+            if epoch is not None and self._world.held_by != self._doing.pid:
+                self._end_hold()  # one that a dead driver left
+            return self._seen()
+
+        return await self._doing.look("switch.look", "", look, epoch=epoch, target=TARGET)
 
     async def ensure(self, epoch: int) -> None:
         def ensure() -> bool:
@@ -43,7 +48,10 @@ class MemorySwitch:
         def send() -> bool:
             if not self._world.switch_runs or self._world.switch_broken:
                 raise Unreachable(f"the switch is not there: {self._world.switch_broken or 'off'}")
+            if not_after_s is not None and self._world.clock.now() > not_after_s:
+                raise TooLate("it took too long, and its time was over before the write")
             before = (dict(self._world.shares), dict(self._world.pins))
+            self._world.held = ()
             self._world.shares |= shares
             self._world.pins |= pins
             return before != (self._world.shares, self._world.pins)
@@ -52,15 +60,46 @@ class MemorySwitch:
         told += [f"{p.caller} {p.color.value} {p.callee} {c.value}" for p, c in pins.items()]
         await self._effect("send", ", ".join(told), send, epoch)
 
-    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> None:
-        raise Refused("this switch cannot hold")
+    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> float:
+        world = self._world
+
+        def stop_time() -> bool:
+            if world.site.policy.hold is None:
+                raise Refused("the switch was made without a hold: the site file asks for none")
+            if not world.switch_runs or world.switch_broken:
+                raise Unreachable(f"the switch is not there: {world.switch_broken or 'off'}")
+            served = tuple(name for name in services if world.shares.get(name, Share()) != Share())
+            world.held, world.held_by = served, self._doing.pid
+            return False  # it changes nobody's color, and ends by itself
+
+        began_s = world.clock.now()
+        await self._effect("hold", ", ".join(services), stop_time, epoch)
+        return began_s
 
     async def held(self, epoch: int) -> Held:
-        raise Refused("this switch cannot hold")
+        def held() -> Held:
+            if self._world.held_by != self._doing.pid:
+                raise Refused("nothing is held")
+            says = self._world.while_held
+            return (says.pop(0) if len(says) > 1 else says[0]) if says else Held(0, 0)
+
+        return await self._doing.look("switch.held", "", held, epoch=epoch, target=TARGET)
 
     async def let_go(self, epoch: int) -> tuple[float, ...]:
-        await self._effect("let_go", "", lambda: False, epoch)
-        return ()
+        self._doing.still_alive()
+        if self._world.held_by != self._doing.pid:
+            return ()
+        self._world.let_go += 1
+        self._world.held_by = 0  # its own gate opens, whoever drives
+        try:
+            await self._effect("let_go", "", self._end_hold, epoch)
+        except (Refused, Superseded, Unreachable):
+            pass
+        return self._world.waits_s
+
+    def _end_hold(self) -> bool:
+        self._world.held, self._world.held_by = (), 0
+        return False
 
     async def remove(self, epoch: int) -> None:
         def remove() -> bool:

@@ -15,6 +15,7 @@ from orchestrator.adapters.memory.clock import SimulatedClock
 from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.model import Color, Pin, Release, Service, Share, Site
 from orchestrator.core.record import Entry
+from orchestrator.core.stillness import Held
 from orchestrator.ports.artifacts import Artifact
 from orchestrator.ports.trouble import Superseded
 
@@ -95,6 +96,11 @@ class World:
     pins: dict[Pin, Color] = field(default_factory=dict)
     connections: dict[tuple[str, Color], int] = field(default_factory=dict)
     switch_runs: bool = False  # `ensure` makes it so
+    held: tuple[str, ...] = ()  # new requests to these wait, as long as who held them lives
+    held_by: int = 0  # the process at whose gate they wait
+    while_held: list[Held] = field(default_factory=list)  # what each look says then, the last stays
+    waits_s: tuple[float, ...] = ()  # how long those had waited who are let go
+    let_go: int = 0  # how often somebody was let go
     switch_broken: str = ""  # why it does not answer; `ensure` mends it
     health: dict[tuple[str, Release], Health] = field(default_factory=dict)
     offers: dict[str, list[Artifact]] = field(default_factory=dict)  # by service
