@@ -13,8 +13,11 @@ from orchestrator.core.model import Color, Release, Share
 from orchestrator.core.record import (
     Answered,
     Asked,
+    Began,
     Closed,
     Ended,
+    Entry,
+    Granted,
     NoStandby,
     Opened,
     Outcome,
@@ -22,7 +25,7 @@ from orchestrator.core.record import (
     What,
     Wish,
 )
-from orchestrator.core.steps import Start, Step, Tidy
+from orchestrator.core.steps import Gate, Start, Step, Tidy
 from tests.simulation.promises import Broken, story
 
 
@@ -133,6 +136,44 @@ def check_requests(world: World) -> None:
         heard = entry.number in answered | met or _closed_by_it(world, entry.number)
         if asks and not heard:
             raise Broken(f"request {entry.number} led to nothing\n" + story(world))
+
+
+def check_addresses(world: World) -> None:
+    """A request that names one rollout is never applied to another."""
+    records = {e.number: e.record for e in world.entries}
+    for entry in world.entries:
+        turned = entry.record
+        met = records.get(turned.request or 0) if isinstance(turned, Turned) else None
+        if met is not None and met.rollout != entry.record.rollout:
+            raise Broken(f"{turned} met a request of another rollout\n" + story(world))
+
+
+def check_gates(world: World) -> None:
+    """Rule 11: a gate that ended was granted in its own attempt, in time."""
+    plans = {e.record.rollout: e.record.plan for e in world.entries if isinstance(e.record, Opened)}
+    opening: dict[int, Began] = {}
+    granted: list[Entry] = []
+    for entry in world.entries:
+        record = entry.record
+        match record:
+            case Granted():
+                granted.append(entry)
+            case Began(undoing=False) if isinstance(plans[record.rollout][record.step], Gate):
+                opening[record.rollout] = record
+            case Ended(undoing=False) if isinstance(plans[record.rollout][record.step], Gate):
+                if not any(_passes(g, opening[record.rollout]) for g in granted):
+                    raise Broken(f"{record} without a grant that counts\n" + story(world))
+            case _:
+                pass
+
+
+def _passes(grant: Entry, gate: Began) -> bool:
+    record = grant.record
+    return (
+        isinstance(record, Granted)
+        and (record.rollout, record.attempt) == (gate.rollout, gate.attempt)
+        and (gate.until is None or grant.at_s <= gate.until)
+    )
 
 
 def _closed_by_it(world: World, number: int) -> bool:

@@ -20,7 +20,14 @@ from orchestrator.core.record import Asked, Granted, Outcome, What, Wish
 from orchestrator.core.rollout import Rollout
 from orchestrator.ports.trouble import Busy, NoRoom, Refused, Superseded, Unreachable
 from tests.engine.driven import Came, granting, visit
-from tests.simulation.endings import Snapshot, check_ending, check_requests, snapshot
+from tests.simulation.endings import (
+    Snapshot,
+    check_addresses,
+    check_ending,
+    check_gates,
+    check_requests,
+    snapshot,
+)
 from tests.simulation.promises import Broken, Promises, story
 from tests.simulation.scenes import Scene
 
@@ -69,6 +76,8 @@ class Life:
     def check(self) -> Life:
         check_ending(self.world, self.before, self.scene.wish, self.number)
         check_requests(self.world)
+        check_addresses(self.world)
+        check_gates(self.world)
         return self
 
     @property

@@ -9,12 +9,32 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from orchestrator.adapters.memory.fuse import GO_ON, Answer, Tick, When
+from orchestrator.adapters.memory.fuse import GO_ON, Answer, Kind, Tick, When
 from orchestrator.adapters.memory.world import World
+from orchestrator.core.health import Verdict
 from orchestrator.core.model import Color, Share
-from orchestrator.core.record import Began, Closed, Kind, Opened
+from orchestrator.core.record import Began, Closed, Opened, Turned, Way
+from orchestrator.core.record import Kind as WishKind
 from orchestrator.core.rollout import Rollout
-from orchestrator.core.steps import Retire, Shift, Stage, Start, Tidy, Wire
+from orchestrator.core.sight import (
+    InstallationSeen,
+    InstanceSeen,
+    Sighting,
+    SwitchSeen,
+    holds,
+    undone,
+)
+from orchestrator.core.steps import (
+    Flip,
+    Retire,
+    Shift,
+    Stage,
+    Start,
+    Step,
+    Tidy,
+    Wire,
+    flips_of,
+)
 
 WORDS = {  # the steps that have such effects, forward or back
     "stage": Stage,
@@ -24,6 +44,28 @@ WORDS = {  # the steps that have such effects, forward or back
     "point": Start | Retire | Shift,
     "send": Wire | Shift,
 }
+FENCED = ("installation", "switch")
+
+
+def truth(world: World) -> Sighting:
+    """What is so, as it would be seen if everything answered."""
+    cells = ((s.name, color) for s in world.site.services for color in Color)
+    return Sighting(
+        tuple(
+            InstallationSeen(
+                name,
+                color,
+                frozenset(world.staged.get(name, ())),
+                world.cell(name, color).current,
+                tuple(
+                    InstanceSeen(i, one.release, one.running, one.start, kept=one.kept)
+                    for i, one in world.cell(name, color).instances.items()
+                ),
+            )
+            for name, color in cells
+        ),
+        SwitchSeen(tuple(world.shares.items()), tuple(world.pins.items())),
+    )
 
 
 class Broken(AssertionError):
@@ -52,6 +94,11 @@ class Promises:
     answered: dict[tuple[str, Color, int], bool] = field(default_factory=dict)
     served: dict[str, Share] = field(default_factory=dict)  # before the newest change of traffic
     youngest: dict[str, int] = field(default_factory=dict)
+    seen: dict[int, Sighting] = field(default_factory=dict)  # by process: what it saw last
+    looks: dict[int, set[str]] = field(default_factory=dict)  # and which looks answered
+    at_hand: dict[int, tuple[int, Step, bool]] = field(default_factory=dict)
+    tried: dict[int, int] = field(default_factory=dict)  # the Began that it acted for last
+    acted: set[int] = field(default_factory=set)  # processes that owe a record
     looked: dict[tuple[str, Color], dict[int, int]] = field(default_factory=dict)
     """By color: what ran at the newest look that a decision rests on, and under which start."""
 
@@ -62,11 +109,14 @@ class Promises:
         if tick.when is When.BEFORE:
             self.served = dict(self.world.shares)
             return GO_ON
-        self._began_first(tick)
+        if tick.kind is Kind.EFFECT and _of_a_step(tick):
+            self._began_first(tick)
+            self._looked_first(tick)
+            self.acted.add(tick.process)
+        if tick.kind is Kind.LOOK and tick.epoch is not None:
+            self._remember_the_look(tick)
         self._epoch_never_falls(tick)
         match tick.verb:
-            case "installation.look" if tick.epoch is not None:
-                self._look()
             case "prober.sample":
                 self._remember_what_was_good(tick)
             case "switch.send":
@@ -75,6 +125,8 @@ class Promises:
                 self._nothing_that_serves_is_stopped(tick)
             case "journal.append":
                 self._fenced_before_it_decides(tick)
+                self._what_was_done_is_written(tick)
+                self._turns_only_to_what_was_well(tick)
                 self._one_rollout_at_a_time()
                 self._epochs_of_the_journal_never_fall(tick)
             case _:
@@ -86,35 +138,68 @@ class Promises:
 
     def _began_first(self, tick: Tick) -> None:
         """Rule 1: an effect comes after a Began of a step that has such effects."""
-        verb = tick.verb.partition(".")[2]
-        if not tick.verb.startswith(("installation.", "switch.")) or verb not in WORDS:
-            return
         rollout = self.world.chronicle.open
-        newest = next(e.record for e in reversed(self.world.entries) if e.epoch)
+        entry = next(e for e in reversed(self.world.entries) if e.epoch)
+        newest = entry.record
         if rollout is None or not isinstance(newest, Began):
             raise self.broken("it acted before it wrote down that it begins", tick)
-        if not isinstance(rollout.steps[newest.step], WORDS[verb]):
+        if not isinstance(rollout.steps[newest.step], WORDS[tick.verb.partition(".")[2]]):
             raise self.broken("it acted for another step than the one that began", tick)
+        self.at_hand[tick.process] = (entry.number, rollout.steps[newest.step], newest.undoing)
+
+    def _looked_first(self, tick: Tick) -> None:
+        """Rule 2: what a look said is so already is not done again."""
+        looks, seen = self.looks.pop(tick.process, set()), self.seen.pop(tick.process, None)
+        number, step, undoing = self.at_hand[tick.process]
+        first, self.tried[tick.process] = self.tried.get(tick.process) != number, number
+        if seen is None or len(looks) < len(FENCED) or not first:  # patience has its own reasons
+            return
+        if (undone if undoing else holds)(step, seen):
+            raise self.broken("it did again what it had seen done", tick)
+
+    def _what_was_done_is_written(self, tick: Tick) -> None:
+        """Rule 8: a fact survives a race."""
+        if tick.what not in ("Ended", "Failed") and tick.process in self.acted:
+            raise self.broken("it acted and did not write down how that ended", tick)
+        self.acted.discard(tick.process)
+
+    def _turns_only_to_what_was_well(self, tick: Tick) -> None:
+        """Rule 10: after the shift nothing turns by itself to a color that was not well."""
+        turned = self.world.entries[-1].record
+        rollout = self.world.chronicle.open
+        if not isinstance(turned, Turned) or turned.request is not None or rollout is None:
+            return
+        moved = [f.service for f in flips_of(rollout.steps) if self._has_moved(f)]
+        ill = [s for s in rollout.before if s.release and s.verdict is not Verdict.WELL]
+        if turned.way is Way.BACK and moved and ill:
+            raise self.broken(f"{moved} turned back by itself, and {ill[0].service} was ill", tick)
+
+    def _has_moved(self, flip: Flip) -> bool:
+        return flip.before != flip.after == self.world.shares.get(flip.service)
 
     def _epoch_never_falls(self, tick: Tick) -> None:
         """Rule 8: once a younger driver was there, nothing of an older one takes effect."""
         target = tick.verb.partition(".")[0]
-        if tick.epoch is None or target not in ("installation", "switch"):
+        if tick.epoch is None or target not in FENCED:
             return
         if tick.epoch < self.youngest.get(target, 0):
             raise self.broken(f"epoch {tick.epoch} still acts", tick)
         self.youngest[target] = tick.epoch
 
-    def _look(self) -> None:
-        for place, cell in self.world.cells.items():
-            self.looked[place] = {i: o.start for i, o in cell.instances.items() if o.running}
+    def _remember_the_look(self, tick: Tick) -> None:
+        """What was so at the newest look that a decision rests on; whole, if all of it answered."""
+        self.looks.setdefault(tick.process, set()).add(tick.verb)
+        self.seen[tick.process] = truth(self.world)
+        if tick.verb == "installation.look":
+            for place, cell in self.world.cells.items():
+                self.looked[place] = {i: o.start for i, o in cell.instances.items() if o.running}
 
     def _fenced_before_it_decides(self, tick: Tick) -> None:
         """Rule 8: who takes over raises its epoch everywhere with its first survey.
 
         An answer to a request rests on the journal alone.
         """
-        seen = min(self.youngest.get(target, 0) for target in ("installation", "switch"))
+        seen = min(self.youngest.get(target, 0) for target in FENCED)
         if self.all_answer and tick.what != "Answered" and seen < (tick.epoch or 0):
             raise self.broken("it decided before the fence was raised everywhere", tick)
 
@@ -149,14 +234,15 @@ class Promises:
                 if not first:
                     raise self.broken(f"nobody serves {service}", tick)
                 continue
-            going_back = rollout.backing_out or rollout.wish.kind is not Kind.DEPLOY
+            going_back = rollout.backing_out or rollout.wish.kind is not WishKind.DEPLOY
             self._is_fit(service, share.live, rollout, tick, any_of_it=going_back)
 
     def _is_fit(
         self, service: str, color: Color, rollout: Rollout, tick: Tick, *, any_of_it: bool
     ) -> None:
         running = self.looked.get((service, color), {})
-        well = [self.good[service, color, index, start] > 0 for index, start in running.items()]
+        enough = self.world.site.service(service).probing.well
+        well = [self.good[service, color, i, start] >= enough for i, start in running.items()]
         if any_of_it:
             well = [self.answered.get((service, color, index), False) for index in running]
             other = self.world.cell(service, color.other)
@@ -192,3 +278,8 @@ class Promises:
         epochs = [e.epoch for e in self.world.entries if e.epoch]
         if epochs != sorted(epochs):
             raise self.broken("an older driver wrote after a younger one", tick)
+
+
+def _of_a_step(tick: Tick) -> bool:
+    target, _, verb = tick.verb.partition(".")
+    return target in FENCED and verb in WORDS
