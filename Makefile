@@ -28,6 +28,7 @@ demo-clean:
 lint:
 	@tools/set-up dev
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --quiet . || { echo "not formatted: ruff format ."; exit 1; }
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
