@@ -10,6 +10,7 @@ import os
 
 from orchestrator.config.shape import (
     GateKeys,
+    HoldKeys,
     ProbeKeys,
     ProbingKeys,
     RolloutKeys,
@@ -24,6 +25,7 @@ from orchestrator.core.model import (
     Coupling,
     ExecProbe,
     GatePolicy,
+    Hold,
     HttpProbe,
     Meanwhile,
     Otherwise,
@@ -37,6 +39,7 @@ from orchestrator.core.model import (
     SecretFrom,
     Service,
     Site,
+    Streams,
     SwitchSpec,
     TcpProbe,
     Use,
@@ -135,7 +138,15 @@ def _policy(keys: RolloutKeys, *, mend_drift: bool) -> Policy:
         drain_s=_s(keys.drain),
         lease_s=_s(keys.lease),
         mend_drift=mend_drift,
+        hold=_hold(keys.hold),
     )
+
+
+def _hold(keys: HoldKeys | str | None) -> Hold | None:
+    if keys is None:
+        return None
+    hold = keys if isinstance(keys, HoldKeys) else HoldKeys.model_validate({"for": keys})
+    return Hold(_s(hold.for_), hold.waiting, Streams(hold.streams))
 
 
 def _gate(keys: GateKeys) -> GatePolicy:

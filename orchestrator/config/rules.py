@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from orchestrator.config import service_rules
 from orchestrator.config.mistakes import Mistakes, Where, choice, dotted, nearest
-from orchestrator.config.shape import ServiceKeys, SiteKeys, SoakKeys
+from orchestrator.config.shape import HoldKeys, ServiceKeys, SiteKeys, SoakKeys
 from orchestrator.config.words import listen_address, seconds
 
+HOLD_S = (0.05, 30.0)  # shorter cannot be done, longer no visitor bears
 RESERVED = ("envoy",)  # bg's own processes go by this name
 
 
@@ -31,6 +32,7 @@ def judge(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
     judge_ports(site, mistakes)
     judge_routes(site, names, mistakes)
     judge_soak(site, mistakes)
+    judge_hold(site, mistakes)
     for name, service in site.services.items():
         where: Where = ("services", name)
         if name in RESERVED:
@@ -125,6 +127,19 @@ def _unknown(where: Where, thing: str, known: tuple[str, ...]) -> tuple[str, str
 
 
 # -- The rollout ---------------------------------------------------------------------------
+
+
+def judge_hold(site: SiteKeys, mistakes: Mistakes) -> None:
+    """Short enough for a visitor to bear, long enough to be done."""
+    hold, where = site.rollout.hold, ("rollout", "hold")
+    if hold is None or mistakes.inside(where):
+        return
+    for_s = seconds(hold.for_ if isinstance(hold, HoldKeys) else hold) or 0
+    if not HOLD_S[0] <= for_s <= HOLD_S[1]:
+        what = f"rollout.hold is not between {HOLD_S[0] * 1000:g}ms and {HOLD_S[1]:g}s"
+        mistakes.add(where, what, "write `2s`, or remove it for no hold")
+    if not site.switches and not mistakes.inside(("switches",)):
+        mistakes.add(where, "rollout.hold has no switch to stop time at", "remove it")
 
 
 def judge_soak(site: SiteKeys, mistakes: Mistakes) -> None:

@@ -220,6 +220,19 @@ class SoakKeys(Keys):
     )
 
 
+class HoldKeys(Keys):
+    """Stopping time for the switch: new requests wait, those in flight end, everything flips."""
+
+    for_: Duration = Field(alias="for", description="how long a request may have to wait at most")
+    waiting: int = Field(
+        default=4000, ge=1, le=16000, description="beyond so many all go on, and nothing flips"
+    )
+    streams: Literal["exclude", "wait"] = Field(
+        default="exclude",
+        description="WebSockets and event streams: go on in the old world, or have to end first",
+    )
+
+
 class RolloutKeys(Keys):
     """How carefully."""
 
@@ -230,6 +243,17 @@ class RolloutKeys(Keys):
     ] = Field(
         default="60s",
         description="how long the new color is watched under real traffic; `0s`: not at all",
+    )
+    hold: (
+        Annotated[
+            Annotated[Duration, Tag("<text>")] | Annotated[HoldKeys, Tag("<keys>")],
+            Discriminator(text_or_keys),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="stop time for the switch, so long at most; only where old and new must never"
+        " work at the same instant",
     )
     meanwhile: Literal["refuse", "replace"] = Field(
         default="refuse", description="what a new wish does to a rollout that is open"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.core.chronicle import Chronicle, Drift
-from orchestrator.core.model import Color, Coupling, Pin, Policy, Release, Share, Site
+from orchestrator.core.model import Color, Coupling, Hold, Pin, Policy, Release, Share, Site
 from orchestrator.core.record import Kind, Wish
 from orchestrator.core.sight import InstallationSeen, Sighting, holds
 from orchestrator.core.steps import (
@@ -98,9 +98,13 @@ def plan(
     wire = Wire(_wirings_inside(site, moves, sighting))
     start = Start(tuple(_part(m) for m in moves if not m.ready))
     prove = Prove(tuple(_part(m) for m in moves), lenient)
-    shift = Shift(tuple(_flip(m, sighting) for m in moves), _wirings_outside(site, moves, sighting))
-    soak = Soak(prove.parts)
     serves_now = any(m.live for m in moves)
+    shift = Shift(
+        tuple(_flip(m, sighting) for m in moves),
+        _wirings_outside(site, moves, sighting),
+        policy.hold if serves_now else None,  # where nobody is served, nobody can wait
+    )
+    soak = Soak(prove.parts)
     steps: tuple[Step, ...] = (
         *((stage,) if stage.parts else ()),
         *((Drain(leftovers), Retire(leftovers)) if leftovers else ()),
@@ -128,7 +132,9 @@ def plan_retire(site: Site, services: tuple[str, ...], sighting: Sighting) -> Pl
     return Plan((Drain(parts), Retire(parts))) if parts else Plan(())
 
 
-def plan_mend(drifts: tuple[Drift, ...], sighting: Sighting) -> Plan | Unplannable:
+def plan_mend(
+    drifts: tuple[Drift, ...], sighting: Sighting, hold: Hold | None = None
+) -> Plan | Unplannable:
     """Put back what somebody changed: start what should serve, prove it, send the traffic there."""
     if sighting.unreached:
         return _unseen(sighting)
@@ -145,13 +151,14 @@ def plan_mend(drifts: tuple[Drift, ...], sighting: Sighting) -> Plan | Unplannab
             before = Before(seen.current, d.part.count, staged=True)
             parts.append(Part(d.part.service, d.part.color, d.part.count, d.part.release, before))
     flips = tuple(_flip_back(d, d.share, sighting) for d in drifts if d.share is not None)
+    hold = hold if any(flip.before != Share() for flip in flips) else None
     proven = tuple(dict.fromkeys(parts))
     started = tuple(p for p in proven if not holds(Start((p,)), sighting))
     return Plan(
         (
             *((Start(started),) if started else ()),
             *((Prove(proven, lenient=True),) if proven else ()),
-            *((Shift(flips),) if flips else ()),
+            *((Shift(flips, hold=hold),) if flips else ()),
         )
     )
 
@@ -343,18 +350,26 @@ def _remarks(
 ) -> tuple[str, ...]:
     inside = {m.service for m in moves}
     outside = sorted({w.pin.caller for w in shift.wirings} - inside)
-    mixed = (
-        f"{caller} is not in the wish and moves with the cutover: a request inside it at that"
-        f" instant may see both the old and the new {_callees(caller, shift)}."
-        f" Take it along, the same release started again, to rule that out."
-        for caller in outside
-    )
+    mixed = (_moves_along(caller, shift) for caller in outside)
     lost = (
         f"{part.service} {part.color.value} ({part.release.label}) is stopped to make room:"
         " the instant way back to it ends there."
         for part in leftovers
     )
     return (*mixed, *lost)
+
+
+def _moves_along(caller: str, shift: Shift) -> str:
+    if shift.hold is not None:
+        return (
+            f"{caller} is not in the wish and moves with the cutover: time stands still for it, so"
+            f" no request sees both the old and the new {_callees(caller, shift)}."
+        )
+    return (
+        f"{caller} is not in the wish and moves with the cutover: a request inside it at that"
+        f" instant may see both the old and the new {_callees(caller, shift)}."
+        f" Take it along, the same release started again, to rule that out."
+    )
 
 
 def _callees(caller: str, shift: Shift) -> str:

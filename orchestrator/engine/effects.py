@@ -144,11 +144,11 @@ async def _send(
         return ()
     try:
         return (await shift_held(driver, shares, pins, hold),)
-    except GivenUp:
+    except (GivenUp, Refused, Unreachable):
         if not back and driver.rollout.wish.kind is not Kind.BACKOUT:
             raise
-        await driver.world.switch.send(shares, pins, driver.epoch)
-        return ()
+    await driver.world.switch.send(shares, pins, driver.epoch)
+    return ()
 
 
 def _bound(rollout: Rollout, hold: Hold | None) -> Hold | None:

@@ -73,7 +73,7 @@ def _plan(
         case Kind.RETIRE:
             return plan_retire(world.site, services, sighting)
         case Kind.MEND:
-            return plan_mend(drift(chronicle, sighting), sighting)
+            return plan_mend(drift(chronicle, sighting), sighting, policy.hold)
         case Kind.DEPLOY | Kind.BACKOUT:
             return plan(world.site, wish, sighting, policy=policy, chronicle=chronicle)
 

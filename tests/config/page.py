@@ -33,6 +33,7 @@ SECTIONS = (
     ("RolloutKeys", "`rollout`"),
     ("GatesKeys", "`rollout.gates`"),
     ("GateKeys", "`rollout.gates.cutover`, where it is not `none`"),
+    ("HoldKeys", "`rollout.hold`, where it is not a time"),
     ("SoakKeys", "`rollout.soak`, where it is not a time"),
 )
 

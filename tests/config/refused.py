@@ -64,7 +64,7 @@ def _case(about: str, old: str, new: str, *says: str) -> Refused:
 # fmt: off
 KEYS = (
     _shape("an unknown key", "count: 2, ports: {blue: 8110", "conut: 2, ports: {blue: 8110", '7: unknown key `conut` under services.api.instances; did you mean `count`?'),
-    _shape("an unknown key far from any", "  soak: 60s", "  colour: red", '21: unknown key `colour` under rollout; known here: `gates`, `soak`, `meanwhile`, `standby`, `tries`, `keep`, `drain` or `lease`'),
+    _shape("an unknown key far from any", "  soak: 60s", "  colour: red", '21: unknown key `colour` under rollout; known here: `gates`, `soak`, `hold`, `meanwhile`, `standby`, `tries`, `keep`, `drain` or `lease`'),
     _shape("a misspelled key that is required", "    run: [bin/api", "    rnu: [bin/api", '5: unknown key `rnu` under services.api; did you mean `run`?'),
     _shape("a key that is missing", '    run: [bin/api, --port, "{port}"]\n', "", '3: `run` is missing under services.api; write how it is started: `run: [bin/app, --port, "{port}"]`'),
     _shape("a service without instances", "    instances: {count: 2, ports: {blue: 8110, green: 8120}}\n", "", '3: `instances` is missing under services.api; write `instances: {count: 2, ports: {blue: 8110, green: 8120}}`'),
@@ -79,7 +79,6 @@ KEYS = (
 )
 LATER = (
     _shape("hosts", "site: shop\n", "site: shop\nhosts: {web1: {address: web1.example}}\n", '2: `hosts` is not kept by this version; remove it'),
-    _shape("a hold", "  soak: 60s", "  hold: 2s", '21: `rollout.hold` is not kept by this version; remove it'),
     _shape("invariants", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 2}]\n", '2: `invariants` is not kept by this version; remove it'),
     _shape("policies", "site: shop\n", "site: shop\npolicies: policies.lp\n", '2: `policies` is not kept by this version; remove it'),
     _shape("instances on hosts", "{count: 2, ports: {blue: 8110", "{on: hosts, count: 2, ports: {blue: 8110", '7: services.api.instances.on: `hosts` is not kept by this version; write `local`'),
@@ -98,6 +97,9 @@ VALUES = (
     _shape("a time in other words", "  soak: 60s", "  soak: 1 minute", "21: rollout.soak is no duration: '1 minute'; write `500ms`, `30s`, `10m`, `24h` or `2d`"),
     _case("a time beyond all measure", "  soak: 60s", "  soak: 9999d", '21: rollout.soak is longer than ten years; write `24h` or `2d`'),
     _shape("a standby in other words", "  soak: 60s", "  standby: forever", "21: rollout.standby is no duration: 'forever'; write `keep`, or a time like `1h`"),
+    _shape("a hold without a unit", "  soak: 60s", "  hold: 2", '21: rollout.hold has no unit; write `2s` for seconds; units are ms, s, m, h and d'),
+    _shape("too many who may wait", "  soak: 60s", "  hold: {for: 2s, waiting: 100000}", '21: rollout.hold.waiting is 100000; it is at most 16000'),
+    _shape("what lasts, in other words", "  soak: 60s", "  hold: {for: 2s, streams: cut}", "21: rollout.hold.streams is 'cut'; write `exclude` or `wait`"),
     _shape("a word that is not one of these", "  soak: 60s", "  meanwhile: repalce", "21: rollout.meanwhile is 'repalce'; did you mean `replace`?"),
     _shape("a gate that is off", "  soak: 60s", "  gates: {cutover: off}", "21: rollout.gates.cutover is 'off'; write `none`"),
     _shape("a command as one text", 'run: [bin/api, --port, "{port}"]', 'run: bin/api --port {port}', '5: services.api.run is one text, and there is no shell to take it apart; write a list: `[bin/api, --port, "{port}"]`'),
@@ -137,6 +139,8 @@ TOGETHER = (
     _case("a secret's file outside", "LOG_LEVEL: info", "DB_PASSWORD: {file: ../secrets/db}", '6: services.api.env.DB_PASSWORD leaves the folder of the site; write a path below it, or an absolute one'),
     _case("a soak that cannot end", "  soak: 60s", "  soak: {for: 10m, within: 1m}", '21: rollout.soak: well for 10m cannot be had within 1m; make `within` larger'),
     _case("a gate that is never open", "  soak: 60s", "  gates: {cutover: {timeout: 0s}}", '21: rollout.gates.cutover.timeout is nothing; write a time, or `cutover: none` for no gate'),
+    _case("a hold that is none", "  soak: 60s", "  hold: 0s", '21: rollout.hold is not between 50ms and 30s; write `2s`, or remove it for no hold'),
+    _case("a hold nobody bears", "  soak: 60s", "  hold: {for: 5m}", '21: rollout.hold is not between 50ms and 30s; write `2s`, or remove it for no hold'),
     _case("a lease nobody can keep", "  soak: 60s", "  lease: 100ms", '21: rollout.lease is shorter than a second; write `10s`'),
 )
 PROBES = (

@@ -13,6 +13,7 @@ from orchestrator.core.model import (
     Coupling,
     ExecProbe,
     GatePolicy,
+    Hold,
     HttpProbe,
     Meanwhile,
     Otherwise,
@@ -25,6 +26,7 @@ from orchestrator.core.model import (
     SecretFrom,
     Service,
     Site,
+    Streams,
     SwitchSpec,
     TcpProbe,
     Use,
@@ -90,7 +92,7 @@ services:
     probing: {every: 5}
 switches: {edge: {envoy: {listen: "127.0.0.1:8090"}}}
 hosts: {}
-rollout: {hold: 2s, soak: {for: 10m, within: 1m}}
+rollout: {shares: 2, soak: {for: 10m, within: 1m}}
 """
     lines = [int(said.split(":")[1]) for said in mistakes_of(bad)]
     assert sorted(set(lines)) == [1, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 18]
@@ -199,7 +201,7 @@ def test_the_example_is_read_as_it_says() -> None:
     assert web.uses == (Use("api", Coupling.SAME),)
     assert web.recipe.run[-1] == "{api.url}"
     assert site.switches == (SwitchSpec("edge", "127.0.0.1", 8080, "envoy", 2),)
-    assert site.policy == Policy(cutover=GatePolicy(owner="release-managers"))
+    assert site.policy == Policy(cutover=GatePolicy(owner="release-managers"), hold=Hold())
 
 
 def test_a_file_that_says_little_gets_the_defaults_of_the_core() -> None:
@@ -335,3 +337,16 @@ def test_the_site_is_found_from_any_folder_below_it(tmp_path: Path) -> None:
 def test_where_there_is_no_site_the_way_to_one_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadSite, match=r"there is no bg\.yaml here.*`bgctl init`"):
         find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        ("  tries: 3", None),
+        ("  hold: 500ms", Hold(0.5)),
+        ("  hold: {for: 1s}", Hold(1.0)),
+        ("  hold: {for: 1s, waiting: 50, streams: wait}", Hold(1.0, 50, Streams.WAIT)),
+    ],
+)
+def test_time_is_stopped_only_where_the_file_says_so(written: str, means: Hold | None) -> None:
+    assert parsed(BASE.replace("  soak: 60s", written)).policy.hold == means
