@@ -118,7 +118,10 @@ async def _instead(place: Place, flips: int) -> list[Row]:
             continue
         folder = place.folder / name
         folder.mkdir()
-        rows.append(await _rival(place, kind(folder, free_ports(2), program), flips))
+        try:
+            rows.append(await _rival(place, kind(folder, free_ports(2), program), flips))
+        except (RuntimeError, OSError) as error:
+            rows.append(Row(f"instead: {name}", "gave up", note=str(error)[:200]))
     return rows
 
 
