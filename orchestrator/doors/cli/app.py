@@ -7,8 +7,10 @@ nothing of what they do.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -210,7 +212,12 @@ def options(
 
 
 def main() -> NoReturn:
-    sys.exit(run(sys.argv[1:]))
+    """Ends at once: taking apart what was imported would take as long as some verbs do."""
+    code = run(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def run(argv: list[str], ready: Callable[..., Any] | None = None) -> int:
@@ -224,8 +231,8 @@ def run(argv: list[str], ready: Callable[..., Any] | None = None) -> int:
         return int(code or 0)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
-        return _nobody_reads()
+    except SystemExit as ended:  # whoever read our help went away
+        return int(ended.code or 0)
     except Exception as error:
         return _ended_badly(error, wants_json(argv))
 
@@ -249,11 +256,3 @@ def _ended_badly(error: Any, as_json: bool) -> int:
         )
     tell(answer, None, as_json=as_json, color=False)
     return answer.exit
-
-
-def _nobody_reads() -> int:
-    """Whoever read our answer went away (`| head`): no news, and no second complaint at the end."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Exit.DONE

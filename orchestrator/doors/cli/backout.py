@@ -69,7 +69,7 @@ async def _turn(visit: Visit, rollout: Rollout, why: str) -> Answer:
         asked = await drive.ask(visit, request)
     if visit.chronicle.open is None:  # it closed in this very moment
         return await _undo_closed(visit, [])
-    standing = await drive.carry_on(visit, doing=f"backing out of rollout {rollout.id}")
+    standing = await drive.carry_on(visit, rollout.id, doing=f"backing out of rollout {rollout.id}")
     if asked and (reason := await drive.answer_to(visit, asked)):
         raise refused(f"It does not go back: {reason}.", code=Exit.FORBIDDEN)
     return await ended(visit, standing, rollout.id, wanted=wanted)

@@ -121,6 +121,6 @@ async def _make_room(visit: Visit, rollout: Rollout, wish: Wish) -> None:
     visit.say(f"Rollout {rollout.id} is asked to give way.")
     asked = await drive.ask(visit, Asked(rollout.id, What.WISH, visit.by, wish=wish))
     if visit.chronicle.open is not None and visit.chronicle.open.id == rollout.id:
-        await drive.carry_on(visit, doing=f"taking rollout {rollout.id} back")
+        await drive.carry_on(visit, rollout.id, doing=f"taking rollout {rollout.id} back")
     if why := await drive.answer_to(visit, asked):
         raise await stays(visit, rollout, why)

@@ -31,18 +31,16 @@ class Other:
     rollout: Rollout
 
 
-async def carry_on(visit: Visit, *, doing: str, wait_for: tuple[For, ...] = RETRIES) -> Standing:
-    """Drive the open rollout to its end or its next wait; follow along while somebody else drives
-    it.
-    """
-    rollout = visit.chronicle.open
-    assert rollout is not None
+async def carry_on(
+    visit: Visit, rollout: int, *, doing: str, wait_for: tuple[For, ...] = RETRIES
+) -> Standing:
+    """Drive this rollout to its end or next wait; while somebody else drives it, follow along."""
     while True:
         try:
-            return await drive_once(visit, rollout.id, doing=doing, wait_for=wait_for)
+            return await drive_once(visit, rollout, doing=doing, wait_for=wait_for)
         except Busy as busy:
             visit.say(f"{busy.why} Following along.")
-        if (standing := await _follow(visit, rollout.id, wait_for)) is not None:
+        if (standing := await _follow(visit, rollout, wait_for)) is not None:
             return standing
 
 
@@ -52,20 +50,19 @@ async def drive_once(
     """Drive this rollout, if it is still open. Raises `Busy`."""
     while True:
         async with driving(visit.world, by=visit.by, doing=doing) as driver:
+            await visit.catch_up()
             _know(visit, driver)
+            await answer_strays(driver)
             is_open = driver.chronicle.open
             if is_open is None or is_open.id != rollout:
                 return Standing(driver.chronicle)
             if is_open.site == visit.world.site:
                 return await _advance(visit, driver, wait_for)
-        await (
-            visit.recall()
-        )  # the world is made ready for the site that the rollout was opened with
+        await visit.recall()  # the world is made ready for the site that it was opened with
 
 
 async def _advance(visit: Visit, driver: Driver, wait_for: tuple[For, ...]) -> Standing:
     with visit.stops.of(driver):
-        await answer_strays(driver)
         standing = await advance(driver, wait_for=wait_for)
     visit.chronicle, visit.last = driver.chronicle, driver.last
     if standing.stopped and not visit.stops.asked:
@@ -143,7 +140,9 @@ async def open_and_drive(
     """
     visit.use(visit.file)
     async with driving(visit.world, by=visit.by, doing=doing) as driver:
+        await visit.catch_up()
         _know(visit, driver)
+        await answer_strays(driver)
         if driver.chronicle.open is not None:
             return Other(driver.chronicle.open)
         with visit.stops.of(driver):

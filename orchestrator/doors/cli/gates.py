@@ -73,7 +73,7 @@ async def _driven(
     from orchestrator.doors.cli.endings import ended
 
     asked = await drive.ask(visit, request) if request else None
-    standing = await drive.carry_on(visit, doing=f"switching rollout {rollout.id}")
+    standing = await drive.carry_on(visit, rollout.id, doing=f"switching rollout {rollout.id}")
     if asked and (reason := await drive.answer_to(visit, asked)):
         raise refused(f"It was not done: {reason}.")
     wanted = Outcome.BACKED_OUT if back else Outcome.ROLLED_OUT

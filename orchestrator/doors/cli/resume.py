@@ -59,7 +59,7 @@ async def _resumed(visit: Visit, why: str, *, forward: bool) -> Answer:
     name_differences(visit, rollout)
     what = _what_resumes(visit, rollout, forward=forward)
     asked = await drive.ask(visit, Asked(rollout.id, what, visit.by, why)) if what else None
-    standing = await drive.carry_on(visit, doing=f"resuming rollout {rollout.id}")
+    standing = await drive.carry_on(visit, rollout.id, doing=f"resuming rollout {rollout.id}")
     if asked and (reason := await drive.answer_to(visit, asked)):
         raise refused(f"It was not done: {reason}.")
     goes_back = rollout.backing_out and not forward
@@ -126,7 +126,7 @@ async def _abandoned(visit: Visit, why: str) -> Answer:
             outcome="needs-why",
         )
     asked = await drive.ask(visit, Asked(rollout.id, What.ABANDON, visit.by, why))
-    standing = await drive.carry_on(visit, doing=f"abandoning rollout {rollout.id}")
+    standing = await drive.carry_on(visit, rollout.id, doing=f"abandoning rollout {rollout.id}")
     if reason := await drive.answer_to(visit, asked):
         raise refused(f"It was not done: {reason}.")
     return await ended(visit, standing, rollout.id, wanted=Outcome.ABANDONED)

@@ -35,10 +35,34 @@ def tend(
 
 async def _tended(visit: Visit, *, once: bool) -> Answer:
     told: set[str] = set()
+    if once:
+        return await _turn(visit, told)
     while True:
-        answer = await _turn(visit, told)
-        if once or await _rested(visit):
+        answer = await _patiently(visit, told)
+        _say_once(visit, told, answer.problem)
+        if await _rested(visit):
             return answer
+        _say_once(visit, told, visit.read_file_again())
+        await visit.recall()
+
+
+async def _patiently(visit: Visit, told: set[str]) -> Answer:
+    """One turn of many: whatever is wrong outside is told, and looked at again in the next one."""
+    from orchestrator.ports.trouble import Damaged, Trouble
+
+    try:
+        return await _turn(visit, told)
+    except Damaged:
+        raise
+    except Trouble as trouble:
+        _say_once(visit, told, trouble.why)
+        return _quiet(trouble.why, "trouble")
+
+
+def _say_once(visit: Visit, told: set[str], text: str) -> None:
+    if text and text not in told:
+        told.add(text)
+        visit.say(text)
 
 
 async def _rested(visit: Visit) -> bool:
@@ -47,19 +71,19 @@ async def _rested(visit: Visit) -> bool:
         if not visit.stops.asked:
             await visit.world.clock.sleep(TURN_S)
     await visit.catch_up()
-    await visit.recall()
+    visit.began = visit.last
     return visit.stops.asked
 
 
 async def _turn(visit: Visit, told: set[str]) -> Answer:
-    """One turn. `told`: the drift that was told of, so that each is told once."""
-    from orchestrator.ports.trouble import Busy, Superseded, Unreachable
+    """One turn. `told`: what was said before, so that each is said once."""
+    from orchestrator.ports.trouble import Busy, Superseded
 
     try:
         if visit.chronicle.open is not None:
             return await _drive_open(visit)
         return await _look_after(visit, told)
-    except (Busy, Superseded, Unreachable) as trouble:
+    except (Busy, Superseded) as trouble:
         return _quiet(trouble.why)
 
 
@@ -103,11 +127,9 @@ async def _look_after(visit: Visit, told: set[str]) -> Answer:
             return await _opened(visit, wish, "retiring standbys whose time is over")
     drifts = drift(visit.chronicle, sighting)
     for one in drifts:
-        if one.what not in told:
-            visit.say(f"{one.what}.")
-    told.clear()
-    told.update(one.what for one in drifts)
+        _say_once(visit, told, f"{one.what}.")
     if not drifts:
+        told.clear()
         return _quiet("Nothing to do.")
     if not visit.file.policy.mend_drift:
         return _quiet("\n".join(f"{one.what}." for one in drifts), "drift")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,17 @@ class Visit:
         if site != self.world.site:
             self.world = _ready(self.setting, site, self.told)
 
+    def read_file_again(self) -> str:
+        """For whoever stays long.
+
+        What is wrong with it by now; then the one read before is kept.
+        """
+        try:
+            self.file = _read(self.setting)
+            return ""
+        except BadSite as bad:
+            return str(bad)
+
     async def catch_up(self) -> bool:
         """Read what was written since, and tell it; whether there was any."""
         entries = await self.world.journal.news(self.last)
@@ -118,7 +130,8 @@ def run(ctx: typer.Context, work: Work) -> None:
     """The whole of a verb. Ends with `typer.Exit` and the code."""
     setting: Setting = ctx.obj
     answer, picture = asyncio.run(_visited(setting, work))
-    answers.tell(answer, picture, as_json=setting.json, color=setting.color)
+    with suppress(BrokenPipeError):  # whoever read it went away (`| head`): the code still counts
+        answers.tell(answer, picture, as_json=setting.json, color=setting.color)
     raise typer.Exit(int(answer.exit))
 
 
@@ -151,11 +164,7 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
 
 def _arrive(setting: Setting, stops: Stops) -> Visit:
     """At the site, before anything of its journal was read. Raises `BadSite`."""
-    from pathlib import Path
-
-    from orchestrator.config.load import find, load
-
-    site = load(find(Path(setting.site or ".")))
+    site = _read(setting)
     stops.told = told = Told(lambda: _talk(setting, site))
     return Visit(
         setting=setting,
@@ -168,6 +177,14 @@ def _arrive(setting: Setting, stops: Stops) -> Visit:
         stops=stops,
         by=who(),
     )
+
+
+def _read(setting: Setting) -> Site:
+    from pathlib import Path
+
+    from orchestrator.config.load import find, load
+
+    return load(find(Path(setting.site or ".")))
 
 
 def _ready(setting: Setting, site: Site, told: Told) -> World:
