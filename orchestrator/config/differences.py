@@ -13,6 +13,7 @@ from typing import assert_never
 from orchestrator.config.words import spoken
 from orchestrator.core.model import (
     ExecProbe,
+    Hold,
     HttpProbe,
     Policy,
     Probe,
@@ -122,6 +123,7 @@ def _policy(policy: Policy) -> _Facts:
         yield f"{at}.otherwise", _text(gate.otherwise.value)
     yield "rollout.soak.for", _time(policy.soak_s)
     yield "rollout.soak.within", _time(policy.soak_within_s)
+    yield from _hold(policy.hold)
     yield "rollout.meanwhile", _text(policy.meanwhile.value)
     yield "rollout.standby", _text("keep") if policy.standby_s is None else _time(policy.standby_s)
     yield "rollout.tries", _text(policy.tries)
@@ -129,6 +131,13 @@ def _policy(policy: Policy) -> _Facts:
     yield "rollout.drain", _time(policy.drain_s)
     yield "rollout.lease", _time(policy.lease_s)
     yield "drift", _text("mend" if policy.mend_drift else "tell")
+
+
+def _hold(hold: Hold | None) -> _Facts:
+    if hold is not None:
+        yield "rollout.hold.for", _time(hold.for_s)
+        yield "rollout.hold.waiting", _text(hold.waiting)
+        yield "rollout.hold.streams", _text(hold.streams.value)
 
 
 def _probe(probe: Probe) -> str:
