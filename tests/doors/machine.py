@@ -58,6 +58,13 @@ state: state
 WITHIN_S = 30.0
 
 
+LEAKY = """\
+import os, sys
+print("my password is", os.environ["DB_PASSWORD"], file=sys.stderr, flush=True)
+sys.exit("cannot log in as app:" + os.environ["DB_PASSWORD"] + "@db")
+"""
+
+
 class Machine:
     """`machine("deploy", "2")` runs `bgctl deploy 2` to its end.
 
@@ -85,6 +92,16 @@ class Machine:
             soak=soak,
         )
         (self.folder / "bg.yaml").write_text(text.replace(" &program", ""))
+
+    def plant(self, secret: str) -> None:
+        """A secret for every instance, and a release `leaky` that shouts it and dies."""
+        (self.folder / "secret").write_text(secret + "\n")
+        file = self.folder / "bg.yaml"
+        env = "    env: {DB_PASSWORD: {file: secret}}\n    stop: 2s\n"
+        file.write_text(file.read_text().replace("    stop: 2s\n", env))
+        release = self.folder / "releases" / "leaky"
+        release.mkdir()
+        (release / "program.py").write_text(LEAKY)
 
     def __call__(self, *words: str) -> Said:
         running = self.begin(*words)

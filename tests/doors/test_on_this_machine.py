@@ -121,6 +121,26 @@ def test_tend_ends_with_sigterm_and_mends_nothing_unasked(machine: Machine) -> N
     assert machine.answers() == "2"
 
 
+def test_a_secret_that_a_program_shouts_is_in_nothing_that_bg_says_or_keeps(
+    machine: Machine,
+) -> None:
+    """S90. The program's own log is its own; whoever is shown it sees it without."""
+    secret = "pl4nted-s3cret/+&"
+    machine.plant(secret)
+    machine("deploy", "1")
+    said = [machine("--log-format", "json", "-o", "json", "deploy", "leaky")]
+    assert said[0].code == Exit.WENT_BACK
+    assert "my password is ‹DB_PASSWORD›" in said[0].err
+    looks = ("status", "history 2", "logs web", "-o json history 2", "plan leaky", "check")
+    said += [machine(*verb.split()) for verb in looks]
+    assert not [s for s in said if secret in s.out + s.err]
+    logs = {"log", "log.1"}
+    kept = [path for path in (machine.folder / "state").rglob("*") if path.is_file()]
+    assert not [
+        path for path in kept if path.name not in logs and secret.encode() in path.read_bytes()
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_deploy_and_backout_fifty_times_leave_nothing_over(machine: Machine) -> None:
