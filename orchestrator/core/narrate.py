@@ -50,8 +50,8 @@ def narrate(entry: Entry, steps: tuple[Step, ...]) -> str:
             text = _failed(record, steps)
         case Asked():
             text = _asked(record)
-        case Granted(_, gate, _, by, why, _):
-            text = _because(f"{by} granted {gate}", why)
+        case Granted(_, gate, _, by, why, hold):
+            text = _because(f"{by} granted {gate}{_for_at_most(hold)}", why)
         case Answered(request, reason):
             text = f"request {request} is answered: {reason}"
         case Turned(_, way, reason):
@@ -229,6 +229,12 @@ def _wanted(asked: Asked) -> str:
             )
         case _:
             assert_never(asked.what)
+
+
+def _for_at_most(hold: float | None) -> str:
+    if hold is None:
+        return ""
+    return f", time standing still for {span(hold)} at most" if hold else ", without a hold"
 
 
 def _because(text: str, why: str) -> str:

@@ -249,7 +249,11 @@ def _took(facts: tuple[Fact, ...]) -> str:
     if not still.waited:
         return f"{said}, and nobody waited"
     waited = counted(still.waited, "request")
-    return f"{said}, and {waited} waited, {span(still.longest_s)} at most"
+    return f"{said}, and {waited} waited, {span(still.longest_s)} at most{_streams(still)}"
+
+
+def _streams(still: StoodStill) -> str:
+    return f"; {counted(still.streams, 'stream')} went on in the old world" if still.streams else ""
 
 
 def _drained(parts: tuple[Part, ...], facts: tuple[Fact, ...]) -> str:

@@ -109,6 +109,11 @@ FACTS: dict[str, tuple[str, tuple[Fact, ...], bool]] = {
         False,
     ),
     "shift, under a hold, nobody came": ("shift", (StoodStill(AT, AT + 0.12, 0, 0, 0),), False),
+    "shift, under a hold, with streams": (
+        "shift",
+        (Flipped(0.0031), StoodStill(AT, AT + 0.12, 1, 0.11, 0.1, 2)),
+        False,
+    ),
     "drain, time over": ("drain", (LeftOpen("web", Color.GREEN, 3),), False),
     "drain, one left": ("drain", (LeftOpen("api", Color.GREEN, 1),), False),
     "retire, no standby": (
@@ -139,6 +144,8 @@ OTHERS: dict[str, Record] = {
     "asked, accept two": Asked(None, What.ACCEPT, "ben@phone", target="web: half\napi: one short"),
     "asked, a wish": Asked(None, What.WISH, "ben@phone", wish=Wish(TWO)),
     "granted": Granted(7, "cutover", 1, "ben@phone"),
+    "granted, for a shorter hold": Granted(7, "cutover", 1, "ben@phone", hold=0.5),
+    "granted, without a hold": Granted(7, "cutover", 1, "ben@phone", "late", hold=0.0),
     "granted, with a reason": Granted(7, "cutover", 1, "ben@phone", "looks good."),
     "answered": Answered(41, "it is going back already", 7),
     **{f"turned, {way.value}": Turned(7, way, "nobody granted cutover in time") for way in Way},

@@ -66,7 +66,8 @@ def failures(world: World) -> list[Failed]:
 
 
 def serving(world: World) -> set[str]:
-    return {str(world.shares[name].live and world.shares[name].live.value) for name in world.shares}
+    lives = (world.shares[name].live for name in world.shares)
+    return {live.value if live else "nobody" for live in lives}
 
 
 def everybody_goes_on(world: World) -> bool:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.doors.cli.stillness import HoldTime, NoHold, with_hold
+
 if TYPE_CHECKING:
     from orchestrator.core.model import Policy
     from orchestrator.core.record import Wish
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.doors.cli.visit import Visit
 
 
-def deploy(
+def deploy(  # noqa: PLR0913 - a parameter for each flag
     ctx: typer.Context,
     wish: Annotated[list[str], typer.Argument(metavar="WISH...", help="web=2, web=./build, or 2.")],
     switch: Annotated[
@@ -31,6 +33,8 @@ def deploy(
         str | None,
         typer.Option(metavar="TIME", help="Watch that long under real traffic: 30s, 10m."),
     ] = None,
+    hold: HoldTime = None,
+    no_hold: NoHold = False,
 ) -> None:
     """Bring releases up on the idle color, prove them there, and stop at the gate.
 
@@ -42,7 +46,7 @@ def deploy(
     async def work(visit: Visit) -> Answer:
         from orchestrator.doors.cli.wishes import wish_of
 
-        policy = with_soak(visit.file.policy, soak)
+        policy = with_hold(with_soak(visit.file.policy, soak), hold, no_hold)
         visit.use(visit.file)
         wanted = wish_of(wish, visit.file, visit.world.artifacts, again=again)
         return await _deployed(visit, wanted, policy, grant=switch, wait=wait)

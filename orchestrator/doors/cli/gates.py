@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.doors.cli.stillness import HoldTime, NoHold, hold_s
+
 if TYPE_CHECKING:
     from orchestrator.core.record import Request
     from orchestrator.core.rollout import Rollout
@@ -19,7 +21,9 @@ Why = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded.")]
 GateName = Annotated[str, typer.Argument(metavar="GATE", help="The gate, e.g. cutover.")]
 
 
-def switch(ctx: typer.Context, why: Why = "") -> None:
+def switch(
+    ctx: typer.Context, why: Why = "", hold: HoldTime = None, no_hold: NoHold = False
+) -> None:
     """Grant the cutover of the open rollout, then drive it and the soak.
 
     All services of the wish change color in one instant; the old color stays warm, and `bgctl
@@ -27,7 +31,7 @@ def switch(ctx: typer.Context, why: Why = "") -> None:
     """
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _granted(visit, "cutover", why))
+    run(ctx, lambda visit: _granted(visit, "cutover", why, hold=hold, no_hold=no_hold))
 
 
 def grant(ctx: typer.Context, gate: GateName, why: Why = "") -> None:
@@ -44,15 +48,20 @@ def deny(ctx: typer.Context, gate: GateName, why: Why = "") -> None:
     run(ctx, lambda visit: _denied(visit, gate, why))
 
 
-async def _granted(visit: Visit, gate: str, why: str) -> Answer:
+async def _granted(
+    visit: Visit, gate: str, why: str, *, hold: str | None = None, no_hold: bool = False
+) -> Answer:
     from orchestrator.core.record import Granted
 
     rollout = _open(visit)
+    asked_s = hold_s(rollout.policy, hold, no_hold)
     if _passed(rollout, gate):
+        _must_be_said_then(asked_s)
         visit.say(f"{gate!r} was granted before; going on with rollout {rollout.id}.")
         return await _driven(visit, rollout, None)
     _must_stand_open(rollout, gate)
-    return await _driven(visit, rollout, Granted(rollout.id, gate, rollout.attempt, visit.by, why))
+    granted = Granted(rollout.id, gate, rollout.attempt, visit.by, why, asked_s)
+    return await _driven(visit, rollout, granted)
 
 
 async def _denied(visit: Visit, gate: str, why: str) -> Answer:
@@ -101,6 +110,13 @@ def _passed(rollout: Rollout, gate: str) -> bool:
         return False
     gates = [i for i, s in enumerate(rollout.steps) if isinstance(s, Gate) and s.name == gate]
     return rollout.has_grant(gate) or any(rollout.done > index for index in gates)
+
+
+def _must_be_said_then(asked_s: float | None) -> None:
+    from orchestrator.doors.cli.answer import refused
+
+    if asked_s is not None:
+        raise refused("The cutover was granted before; how long to hold was said then.")
 
 
 def _must_stand_open(rollout: Rollout, gate: str) -> None:
