@@ -15,8 +15,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 
-from orchestrator.adapters.local import archive, disk, listeners, secrets
-from orchestrator.adapters.local.artifacts import release_digest
+from orchestrator.adapters.local import disk, listeners, secrets
 from orchestrator.adapters.local.redact import Redactor
 from orchestrator.adapters.local.shelf import Shelf, from_tag, tag
 from orchestrator.adapters.local.templates import fill
@@ -162,6 +161,10 @@ class LocalInstallation:
         return True
 
     def _unpack(self, service: Service, release: Release, source: str, folder: str) -> str:
+        # Whoever only looks unpacks nothing, and need not load what that takes.
+        from orchestrator.adapters.local import archive
+        from orchestrator.adapters.local.artifacts import release_digest
+
         with disk.told(f"staging {service.name} {release.label}"):
             for leftover in self._shelf.leftovers(service.name):
                 self._shelf.delete(leftover)

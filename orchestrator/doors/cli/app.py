@@ -7,6 +7,7 @@ nothing of what they do.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -213,6 +214,7 @@ def options(
 
 def main() -> NoReturn:
     """Ends at once: taking apart what was imported would take as long as some verbs do."""
+    gc.disable()  # until the verb is loaded: nothing of what is imported becomes garbage
     code = run(sys.argv[1:])
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):

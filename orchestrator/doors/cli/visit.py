@@ -9,6 +9,7 @@ what is under way.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -129,6 +130,8 @@ class Visit:
 def run(ctx: typer.Context, work: Work) -> None:
     """The whole of a verb. Ends with `typer.Exit` and the code."""
     setting: Setting = ctx.obj
+    gc.freeze()
+    gc.enable()
     answer, picture = asyncio.run(_visited(setting, work))
     with suppress(BrokenPipeError):  # whoever read it went away (`| head`): the code still counts
         answers.tell(answer, picture, as_json=setting.json, color=setting.color)
