@@ -31,7 +31,7 @@ VERBS = {
     "journal": ("append", "ask"),
     "lease": ("take", "give_up"),
     "installation": ("stage", "start", "stop", "point", "remove"),
-    "switch": ("ensure", "send", "remove"),
+    "switch": ("ensure", "hold", "send", "let_go", "remove"),
 }
 
 
@@ -95,11 +95,10 @@ def main() -> None:
     points = Points(int(ours[0]), signal.Signals[ours[1]] if ours[1:] else signal.SIGKILL)
     orchestrator.wiring.ready = counting(orchestrator.wiring.ready, points)
     sys.addaudithook(points.hear)
-    sys.argv = ["bgctl", *arguments]
-    from orchestrator.doors.cli.app import main as command
+    from orchestrator.doors.cli.app import run
 
     try:
-        command()
+        sys.exit(run(arguments))
     finally:
         print(f"points: {points.passed}", file=sys.stderr)
 
