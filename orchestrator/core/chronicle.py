@@ -3,8 +3,7 @@
 Who serves, which standbys are warm, what was done, what waits.
 
 The fold over the whole journal, the open rollout inside it. It is also what the world is held
-against: a difference between it and a sighting is *drift*. A journal may keep it folded as a
-cache; the records are the truth.
+against (`core.drift`). A journal may keep it folded as a cache; the records are the truth.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from orchestrator.core.model import Color, Release, Share
+from orchestrator.core.model import Color, Pin, Release
 from orchestrator.core.record import (
     Answered,
     Asked,
@@ -26,8 +25,7 @@ from orchestrator.core.record import (
     What,
 )
 from orchestrator.core.rollout import Rollout, evolve
-from orchestrator.core.sight import Sighting, holds
-from orchestrator.core.steps import Part, Retire, Shift, Stage, Start, Wire, flips_of
+from orchestrator.core.steps import Part, Retire, Shift, Start, Wire, flips_of
 
 PAST_KEPT = 50
 
@@ -91,6 +89,9 @@ class Chronicle:
     serving: tuple[Serving, ...] = ()
     standbys: tuple[Standby, ...] = ()
     past: tuple[Past, ...] = ()  # the newest PAST_KEPT, oldest first
+    pins: tuple[
+        tuple[Pin, Color], ...
+    ] = ()  # where inner addresses were led
     accepted: tuple[str, ...] = ()  # drift that a person accepted, as text
     asked: tuple[Entry, ...] = ()  # requests to the site not yet met or answered
 
@@ -183,7 +184,9 @@ def _closed(chronicle: Chronicle, rollout: Rollout, at_s: float, remark: str) ->
     asked = (*chronicle.asked, *_not_met(rollout))
     chronicle = replace(chronicle, past=(*chronicle.past, past)[-PAST_KEPT:], asked=asked)
     chronicle = replace(chronicle, standbys=_standbys_left(chronicle, rollout))
-    return _moved(chronicle, rollout, at_s) if went else chronicle
+    if not went:
+        return chronicle
+    return replace(_moved(chronicle, rollout, at_s), pins=_wired(chronicle, rollout))
 
 
 def _not_met(rollout: Rollout) -> tuple[Entry, ...]:
@@ -250,6 +253,14 @@ def _moved(chronicle: Chronicle, rollout: Rollout, at_s: float) -> Chronicle:
     return replace(chronicle, serving=tuple(serving.values()), standbys=tuple(standbys))
 
 
+def _wired(chronicle: Chronicle, rollout: Rollout) -> tuple[tuple[Pin, Color], ...]:
+    pins = dict(chronicle.pins)
+    for step in rollout.steps[: rollout.done]:
+        if isinstance(step, Wire | Shift):
+            pins |= {wiring.pin: wiring.after for wiring in step.wirings}
+    return tuple(pins.items())
+
+
 def _standby(back: Part, rollout: Rollout, at_s: float) -> Standby:
     keep_s = rollout.policy.standby_s
     until_s = None if keep_s is None else at_s + keep_s
@@ -294,89 +305,3 @@ def backout_of(chronicle: Chronicle) -> Backout | Nothing:
         wanted = tuple((c.service, c.before) for c in past.changes if c.before is not None)
         return Backout(past, wanted) if wanted else Nothing.FIRST
     return Nothing.NONE
-
-
-# -- Drift ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """One difference between what should be and what was seen."""
-
-    service: str
-    what: str  # one sentence, the same for the same difference
-    share: Share | None = None  # what the traffic should be, where that differs
-    part: Part | None = None  # what should run, where that or its traffic differs
-
-
-def drift(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
-    """What somebody or something changed since the last rollout closed, less what was accepted."""
-    found: list[Drift] = []
-    if not sighting.switch.up and chronicle.serving:  # before anything serves there is none
-        found.append(Drift("", f"the switch is not well: {sighting.switch.note or 'no answer'}"))
-    for serving in chronicle.serving:
-        found += _traffic_drift(serving, sighting)
-        found += _instance_drift(serving, sighting)
-    for standby in chronicle.standbys:
-        running = sighting.at(standby.service, standby.color).running(standby.release)
-        if running < standby.count:
-            who = f"{standby.service} {standby.color.value}, the standby,"
-            found.append(Drift(standby.service, f"{who} runs {running} of {standby.count}"))
-    return tuple(d for d in found if d.what not in chronicle.accepted)
-
-
-def _traffic_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
-    share = sighting.share(serving.service)
-    wanted = Share.all_to(serving.color)
-    if share == wanted or not sighting.switch.up:
-        return []
-    what = (
-        f"{serving.service}: traffic goes {share.blue} % blue, {share.green} % green;"
-        f" it should all go to {serving.color.value}"
-    )
-    part = Part(serving.service, serving.color, serving.count, serving.release)
-    return [Drift(serving.service, what, share=wanted, part=part)]
-
-
-def _instance_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
-    seen = sighting.at(serving.service, serving.color)
-    running = seen.running(serving.release)
-    if running >= serving.count:
-        return []
-    what = (
-        f"{serving.service} {serving.color.value}, which serves, runs {running} of {serving.count}"
-    )
-    others = {
-        i.release.label
-        for i in seen.instances
-        if i.running and i.release not in (None, serving.release)
-    }
-    if others:
-        what += f" of {serving.release.label}; it also runs {', '.join(sorted(others))}"
-    part = Part(serving.service, serving.color, serving.count, serving.release)
-    return [Drift(serving.service, what, part=part)]
-
-
-def fallen(rollout: Rollout, sighting: Sighting) -> int | None:
-    """The lowest step that is done and does not hold any more, inside an open rollout;
-
-    None: all hold.
-
-    Retire is not asked: a later Start may have brought the same release back on purpose.
-    """
-    if rollout.backing_out:
-        return None
-    for index, step in enumerate(rollout.steps[: rollout.done]):
-        if isinstance(step, Stage | Wire | Start | Shift) and not holds(step, sighting):
-            if isinstance(step, Wire) and _rewired(step, rollout):
-                continue
-            return index
-    return None
-
-
-def _rewired(wire: Wire, rollout: Rollout) -> bool:
-    """Whether a later step that is done moved one of these addresses on."""
-    later = {
-        w.pin for s in rollout.steps[: rollout.done] if isinstance(s, Shift) for w in s.wirings
-    }
-    return any(w.pin in later for w in wire.wirings)

@@ -108,7 +108,13 @@ def sighting_of(world: Imagined) -> Sighting:
                 cell.staged,
                 cell.current,
                 tuple(
-                    InstanceSeen(i, run[0] if run else None, run is not None, run[1] if run else 0)
+                    InstanceSeen(
+                        i,
+                        run[0] if run else None,
+                        run is not None,
+                        run[1] if run else 0,
+                        kept=run is not None,
+                    )
                     for i, run in enumerate(cell.running)
                 ),
             )

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.core.chronicle import Chronicle, Drift
+from orchestrator.core.chronicle import Chronicle
+from orchestrator.core.drift import Drift
 from orchestrator.core.model import Color, Coupling, Hold, Pin, Policy, Release, Share, Site
 from orchestrator.core.record import Kind, Wish
 from orchestrator.core.sight import InstallationSeen, Sighting, holds
@@ -151,14 +152,18 @@ def plan_mend(
             before = Before(seen.current, d.part.count, staged=True)
             parts.append(Part(d.part.service, d.part.color, d.part.count, d.part.release, before))
     flips = tuple(_flip_back(d, d.share, sighting) for d in drifts if d.share is not None)
+    flips += tuple(flip for d in drifts for flip in d.flips)
+    wirings = tuple(w for d in drifts for w in d.wirings)
     hold = hold if any(flip.before != Share() for flip in flips) else None
     proven = tuple(dict.fromkeys(parts))
+    lost = tuple(p for p in proven if not holds(Stage((p,)), sighting))
     started = tuple(p for p in proven if not holds(Start((p,)), sighting))
     return Plan(
         (
+            *((Stage(lost),) if lost else ()),
             *((Start(started),) if started else ()),
             *((Prove(proven, lenient=True),) if proven else ()),
-            *((Shift(flips, hold=hold),) if flips else ()),
+            *((Shift(flips, wirings, hold=hold),) if flips or wirings else ()),
         )
     )
 

@@ -53,6 +53,10 @@ class InstallationSeen:
         """How many instances run (this release; any, where none is named)."""
         return sum(i.running and (release is None or i.release == release) for i in self.instances)
 
+    def unkept(self, release: Release) -> int:
+        """How many instances of it run with nobody who would start them again."""
+        return sum(i.running and not i.kept and i.release == release for i in self.instances)
+
     def anything_left(self, release: Release) -> bool:
         return any((i.running or i.kept) and i.release == release for i in self.instances)
 
@@ -170,7 +174,9 @@ def undone(step: Step, sighting: Sighting) -> bool:
 
 def _runs(part: Part, sighting: Sighting) -> bool:
     seen = sighting.at(part.service, part.color)
-    return seen.current == part.release and seen.running(part.release) >= part.count
+    if seen.current != part.release or seen.unkept(part.release):
+        return False
+    return seen.running(part.release) >= part.count
 
 
 def _stopped(part: Part, sighting: Sighting) -> bool:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from orchestrator.core.chronicle import Chronicle, fallen
+from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.decide import For, Wait, decide
+from orchestrator.core.drift import fallen
 from orchestrator.core.record import Failed, Trouble
 from orchestrator.core.rollout import Rollout
 from orchestrator.core.steps import name

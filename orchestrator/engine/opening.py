@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from orchestrator.core.chronicle import Chronicle
+from orchestrator.core.drift import drift, known
 from orchestrator.core.model import Policy
 from orchestrator.core.plan import Plan, Unplannable, plan, plan_mend, plan_retire
 from orchestrator.core.prove import Broken, Proof, prove
@@ -43,7 +44,7 @@ async def consider(
     epoch: int | None = None,
 ) -> Considered:
     """What would be done for this wish, and the proof of it. Reads only."""
-    sighting = await survey(world, epoch)
+    sighting = known(chronicle, await survey(world, epoch))
     planned = _plan(world, wish, sighting, policy=policy, chronicle=chronicle)
     if isinstance(planned, Unplannable) or not planned.steps:
         return Considered(planned, sighting)
@@ -66,8 +67,6 @@ async def consider(
 def _plan(
     world: World, wish: Wish, sighting: Sighting, *, policy: Policy, chronicle: Chronicle
 ) -> Plan | Unplannable:
-    from orchestrator.core.chronicle import drift
-
     services = tuple(w.service for w in wish.wanted)
     match wish.kind:
         case Kind.RETIRE:

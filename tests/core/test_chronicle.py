@@ -12,10 +12,9 @@ from orchestrator.core.chronicle import (
     Chronicle,
     Nothing,
     backout_of,
-    drift,
-    fallen,
     fold,
 )
+from orchestrator.core.drift import drift, fallen
 from orchestrator.core.model import Policy, Release, Share
 from orchestrator.core.plan import Plan, plan_mend
 from orchestrator.core.record import (

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import pytest
 
-from orchestrator.core.chronicle import Chronicle, Drift, fold
+from orchestrator.core.chronicle import Chronicle, fold
+from orchestrator.core.drift import Drift
 from orchestrator.core.model import Coupling, Pin, Release, Share
 from orchestrator.core.plan import Plan, Unplannable, plan_mend, plan_retire
 from orchestrator.core.record import Closed, Kind, Outcome

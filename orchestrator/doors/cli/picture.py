@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.core.chronicle import Backout, Chronicle, Standby, backout_of, drift
+from orchestrator.core.chronicle import Backout, Chronicle, Standby, backout_of
 from orchestrator.core.decide import For, Wait, decide
+from orchestrator.core.drift import drift
 from orchestrator.core.health import Verdict
 from orchestrator.core.model import Color, Release, Share, Site
 from orchestrator.core.rollout import Rollout

@@ -7,7 +7,8 @@ rollout in `render_rollout`.
 
 from __future__ import annotations
 
-from orchestrator.core.chronicle import Standby, drift
+from orchestrator.core.chronicle import Standby
+from orchestrator.core.drift import drift
 from orchestrator.core.narrate import narrate
 from orchestrator.core.words import joined, span
 from orchestrator.doors.cli.paper import Ink, Paper

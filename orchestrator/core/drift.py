@@ -1,0 +1,158 @@
+"""Drift: what somebody or something changed by hand, seen by holding a sighting against the
+chronicle.
+
+`drift` looks at a site between rollouts, `fallen` inside an open one. `known` fills what could not
+be seen of the traffic with what the journal says: unseen is not nothing, and a plan that took it
+for nothing would forget who served. Each difference is one sentence, the same for the same
+difference, so that a person can accept it; and it says what putting it back needs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from orchestrator.core.chronicle import Chronicle, Serving
+from orchestrator.core.model import Share
+from orchestrator.core.rollout import Rollout
+from orchestrator.core.sight import InstallationSeen, Sighting, holds
+from orchestrator.core.steps import Before, Flip, Part, Shift, Stage, Start, Wire, Wiring
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference between what should be and what was seen."""
+
+    service: str
+    what: str  # one sentence, the same for the same difference
+    share: Share | None = None  # what the traffic should be, where that differs
+    part: Part | None = None  # what should lie there and run, where that or its traffic differs
+    flips: tuple[Flip, ...] = ()  # all traffic as it should be, where nobody can see how it is
+    wirings: tuple[Wiring, ...] = ()  # where inner addresses should lead, where they do not
+
+
+def known(chronicle: Chronicle, sighting: Sighting) -> Sighting:
+    """The sighting, with the journal's word on traffic and addresses that the switch does not show."""
+    if sighting.switch.up or not chronicle.serving:
+        return sighting
+    shares, pins = dict(sighting.switch.shares), dict(chronicle.pins) | dict(sighting.switch.pins)
+    for serving in chronicle.serving:
+        if shares.get(serving.service, Share()) == Share():
+            shares[serving.service] = Share.all_to(serving.color)
+    seen = replace(sighting.switch, shares=tuple(shares.items()), pins=tuple(pins.items()))
+    return replace(sighting, switch=seen)
+
+
+def drift(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
+    """What somebody or something changed since the last rollout closed, less what was accepted."""
+    found: list[Drift] = []
+    if not sighting.switch.up and chronicle.serving:  # before anything serves there is none
+        found.append(_switch_drift(chronicle, sighting))
+    for serving in chronicle.serving:
+        found += _traffic_drift(serving, sighting)
+        found += _instance_drift(serving, sighting)
+    if sighting.switch.up:
+        found += _address_drift(chronicle, sighting)
+    for standby in chronicle.standbys:
+        running = sighting.at(standby.service, standby.color).running(standby.release)
+        if running < standby.count:
+            who = f"{standby.service} {standby.color.value}, the standby,"
+            found.append(Drift(standby.service, f"{who} runs {running} of {standby.count}"))
+    return tuple(d for d in found if d.what not in chronicle.accepted)
+
+
+def _switch_drift(chronicle: Chronicle, sighting: Sighting) -> Drift:
+    what = f"the switch is not well: {sighting.switch.note or 'no answer'}"
+    shares = ((s, Share.all_to(s.color)) for s in chronicle.serving)
+    flips = tuple(Flip(s.service, share, share, _part(s, s.count)) for s, share in shares)
+    wirings = tuple(Wiring(pin, color, color) for pin, color in chronicle.pins)
+    return Drift("", what, flips=flips, wirings=wirings)
+
+
+def _traffic_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
+    share = sighting.share(serving.service)
+    wanted = Share.all_to(serving.color)
+    if share == wanted or not sighting.switch.up:
+        return []
+    what = (
+        f"{serving.service}: traffic goes {share.blue} % blue, {share.green} % green;"
+        f" it should all go to {serving.color.value}"
+    )
+    return [Drift(serving.service, what, share=wanted, part=_part(serving))]
+
+
+def _instance_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
+    seen = sighting.at(serving.service, serving.color)
+    if not sighting.saw(serving.service, serving.color):
+        return []
+    found = _running_less(serving, seen)
+    who = f"{serving.service} {serving.color.value}, which serves,"
+    if serving.release not in seen.staged:
+        found.append(f"{who} has lost the files of {serving.release.label}")
+    alone = seen.unkept(serving.release)
+    if alone:
+        found.append(f"{who} has nobody to start it again: {alone} of its keepers are gone")
+    return [Drift(serving.service, what, part=_part(serving)) for what in found]
+
+
+def _running_less(serving: Serving, seen: InstallationSeen) -> list[str]:
+    running = seen.running(serving.release)
+    if running >= serving.count:
+        return []
+    what = (
+        f"{serving.service} {serving.color.value}, which serves, runs {running} of {serving.count}"
+    )
+    others = {
+        i.release.label
+        for i in seen.instances
+        if i.running and i.release not in (None, serving.release)
+    }
+    if others:
+        what += f" of {serving.release.label}; it also runs {', '.join(sorted(others))}"
+    return [what]
+
+
+def _address_drift(chronicle: Chronicle, sighting: Sighting) -> list[Drift]:
+    """Inner addresses of whoever serves or stands by that lead elsewhere than they were wired."""
+    callers = {(s.service, s.color) for s in chronicle.serving}
+    callers |= {(s.service, s.color) for s in chronicle.standbys}
+    return [
+        Drift(
+            pin.caller,
+            f"{pin.caller} {pin.color.value} reaches {seen.value if seen else 'no'} {pin.callee};"
+            f" it should reach {color.value} {pin.callee}",
+            wirings=(Wiring(pin, seen, color),),
+        )
+        for pin, color in chronicle.pins
+        if (pin.caller, pin.color) in callers and (seen := sighting.pin(pin)) is not color
+    ]
+
+
+def _part(serving: Serving, ran: int = 0) -> Part:
+    before = Before(serving.release, ran, staged=True) if ran else Before()
+    return Part(serving.service, serving.color, serving.count, serving.release, before)
+
+
+# -- Inside an open rollout ----------------------------------------------------------------
+
+
+def fallen(rollout: Rollout, sighting: Sighting) -> int | None:
+    """The lowest step that is done and does not hold any more, in an open rollout; None: all hold.
+
+    Retire is not asked: a later Start may have brought the same release back on purpose.
+    """
+    if rollout.backing_out:
+        return None
+    for index, step in enumerate(rollout.steps[: rollout.done]):
+        if isinstance(step, Stage | Wire | Start | Shift) and not holds(step, sighting):
+            if isinstance(step, Wire) and _rewired(step, rollout):
+                continue
+            return index
+    return None
+
+
+def _rewired(wire: Wire, rollout: Rollout) -> bool:
+    """Whether a later step that is done moved one of these addresses on."""
+    later = {
+        w.pin for s in rollout.steps[: rollout.done] if isinstance(s, Shift) for w in s.wirings
+    }
+    return any(w.pin in later for w in wire.wirings)
