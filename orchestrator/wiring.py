@@ -51,7 +51,7 @@ def ready(site: Site, *, witness: Witness) -> World:
     return World(
         site=site,
         journal=SqliteJournal(database, clock),
-        lease=SqliteLease(database, clock),
+        lease=SqliteLease(database, clock, beyond=fence.youngest),
         installation=LocalInstallation(
             site, fence, processes, inner=switch.inner_address, redactor=_SECRETS
         ),

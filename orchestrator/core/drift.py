@@ -31,7 +31,7 @@ class Drift:
 
 
 def known(chronicle: Chronicle, sighting: Sighting) -> Sighting:
-    """The sighting, with the journal's word on traffic and addresses that the switch does not show."""
+    """The sighting, with the journal's word on what the switch does not show."""
     if sighting.switch.up or not chronicle.serving:
         return sighting
     shares, pins = dict(sighting.switch.shares), dict(chronicle.pins) | dict(sighting.switch.pins)

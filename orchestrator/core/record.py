@@ -27,6 +27,10 @@ class Unknown(ValueError):
     """The journal says something that this version does not know."""
 
 
+class Missing(Unknown):
+    """A field that this version knows is not there: it was written before that was released."""
+
+
 # -- What a rollout is opened with ---------------------------------------------------------
 
 
@@ -358,7 +362,7 @@ def _read_dataclass(kind: type, data: Any) -> Any:
         raise Unknown(f"{kind.__name__} with the unknown field {unknown[0]!r}")
     missing = [name for name in hints if name not in data]
     if missing:
-        raise Unknown(f"{kind.__name__} without the field {missing[0]!r}")
+        raise Missing(f"{kind.__name__} without the field {missing[0]!r}")
     return kind(**{name: read(hint, data[name]) for name, hint in hints.items()})
 
 

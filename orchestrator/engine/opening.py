@@ -16,6 +16,7 @@ from orchestrator.core.plan import Plan, Unplannable, plan, plan_mend, plan_reti
 from orchestrator.core.prove import Broken, Proof, prove
 from orchestrator.core.record import Kind, Opened, Wish
 from orchestrator.core.sight import Sighting
+from orchestrator.core.steps import Start
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import who_serves
 from orchestrator.engine.world import World, survey
@@ -88,6 +89,10 @@ async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -
     considered = await _consider_again(driver, wish, policy, by)
     if considered.opened is None or not isinstance(considered.proof, Proof):
         return considered
+    for step in considered.opened.plan:
+        if isinstance(step, Start):
+            for part in step.parts:
+                await world.installation.check(part)  # before anything is stopped to make room
     await world.switch.ensure(driver.epoch)
     if (await survey(world, driver.epoch)).switch.shares != considered.sighting.switch.shares:
         considered = await _consider_again(driver, wish, policy, by)

@@ -289,10 +289,21 @@ def _ill_through(
     for part in step.parts:
         probing = driver.world.site.service(part.service).probing
         samples = through.get((part.service, part.color.value), ())
-        if judge_soak(samples, probing) is Verdict.ILL:
+        if judge_soak(samples, probing) is Verdict.ILL and _was_reached(samples, probing):
             where = f"{part.service} {part.color.value} turned ill through the switch"
             return Ill(Trouble.ILL, f"{where}: {samples[-1].why}")
     return None
+
+
+def _was_reached(samples: tuple[Sample, ...], probing: Probing) -> bool:
+    """Whether a bad look through the switch says anything yet.
+
+    The switch looks for itself before it sends anybody to a new color's own address. Until that was
+    good once, or a whole proof's time is over, nobody answering there is no illness.
+    """
+    if any(sample.found is Found.GOOD for sample in samples):
+        return True
+    return samples[-1].at_s - samples[0].at_s >= probing.within_s
 
 
 # -- Drain ---------------------------------------------------------------------------------

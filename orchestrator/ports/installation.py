@@ -23,6 +23,10 @@ class Installation(Protocol):
         """
         ...
 
+    async def check(self, part: Part) -> None:
+        """`Refused` where starting this part would be, as far as that can be known before."""
+        ...
+
     async def stage(self, part: Part, source: str | None, epoch: int) -> None:
         """Lay release, recipe and probes down by digest; point at nothing.
 

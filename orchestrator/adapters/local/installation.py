@@ -85,6 +85,13 @@ class LocalInstallation:
         launch = self._launch(described, part, instance)
         return dict(launch.env), launch.cwd
 
+    async def check(self, part: Part) -> None:
+        staged = await self.service_as_staged(part.service, part.release)
+        described = staged or self._site.service(part.service)
+        await self._read_secrets(described, part.release)
+        for instance in range(part.count):
+            self._launch(described, part, instance)
+
     async def _described(self, part: Part) -> Service:
         described = await self.service_as_staged(part.service, part.release)
         if described is None:

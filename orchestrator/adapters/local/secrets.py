@@ -67,10 +67,10 @@ def _at_hand(name: str, secret: Secret, folder: str) -> str:
         case SecretFrom.ENV:
             variable = secret.name[0]
             if variable not in os.environ:
-                raise Refused(f"the secret {name}: the variable {variable} is not set here")
+                raise Refused(f"the secret {name} cannot be had: {variable} is not set here")
             return os.environ[variable]
         case SecretFrom.COMMAND:
-            raise Refused(f"the secret {name}: has to be asked of a command")
+            raise Refused(f"the secret {name} cannot be had: it has to be asked of a command")
         case _ as never:
             assert_never(never)
 
@@ -80,17 +80,18 @@ def _in_file(name: str, path: str) -> bytes:
         file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise Refused(f"the secret {name}: {path} is not a file")
+                raise Refused(f"the secret {name} cannot be had: {path} is not a file")
             return os.read(file, SIZE_MAX + 1)
         finally:
             os.close(file)
     except OSError as error:
-        raise Refused(f"the secret {name}: {path} cannot be read: {error.strerror}") from None
+        why = f"{path}: {error.strerror}"
+        raise Refused(f"the secret {name} cannot be had: {why}") from None
 
 
 def _said_by(name: str, argv: tuple[str, ...], folder: str, within_s: float) -> bytes:
     """What the command says, bounded in size and time; in a thread, for it blocks."""
-    told = f"the secret {name}: the command {argv[0]}"
+    told = f"the secret {name} cannot be had: the command {argv[0]}"
     until = time.monotonic() + within_s
     try:
         command = subprocess.Popen(
@@ -136,8 +137,8 @@ def _at_most(command: subprocess.Popen[bytes], size: int, until: float) -> bytes
 
 def _text(name: str, data: bytes) -> str:
     if len(data) > SIZE_MAX:
-        raise Refused(f"the secret {name}: longer than {SIZE_MAX // 1024} KiB")
+        raise Refused(f"the secret {name} cannot be used: it is longer than {SIZE_MAX // 1024} KiB")
     if b"\0" in data:
-        raise Refused(f"the secret {name}: holds a NUL byte, no environment can")
+        raise Refused(f"the secret {name} cannot be used: it holds a NUL byte, no environment can")
     text = data.decode("utf-8", "surrogateescape")
     return text.removesuffix("\n").removesuffix("\r")

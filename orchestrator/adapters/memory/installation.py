@@ -29,6 +29,9 @@ class MemoryInstallation:
             "installation.look", "", self._seen, epoch=epoch, target=TARGET
         )
 
+    async def check(self, part: Part) -> None:
+        """Nothing here needs a secret."""
+
     async def stage(self, part: Part, source: str | None, epoch: int) -> None:
         def lay_down() -> bool:
             staged = self._world.staged.setdefault(part.service, {})

@@ -22,6 +22,7 @@ from orchestrator.core.record import (
     VERSION,
     Closed,
     Entry,
+    Missing,
     Record,
     Request,
     Unknown,
@@ -174,9 +175,10 @@ def _from_row(row: tuple[int, float, int, str, int]) -> Entry:
     try:
         return Entry(number, at_s, epoch, from_json(line))
     except Unknown as error:
+        age = "older" if isinstance(error, Missing) else "newer"
         raise Damaged(
-            f"Entry {number} of the journal is newer than this version of bg ({__version__}):"
-            f" {error}. Nothing was touched. Use the bg that wrote it, or a newer one."
+            f"Entry {number} of the journal is {age} than this version of bg ({__version__}) can"
+            f" read: {error}. Nothing was touched. Use the bg that wrote it."
         ) from error
 
 

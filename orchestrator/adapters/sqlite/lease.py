@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from orchestrator import __version__
@@ -43,9 +44,16 @@ class _Row:
 class SqliteLease:
     """`ports.lease.Lease` in `journal.db` of the site's state folder."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, *, beyond: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`beyond`: the youngest epoch that anything else has seen.
+
+        A journal that was begun anew goes on after it.
+        """
         self._database = database
         self._clock = clock
+        self._beyond = beyond
 
     async def take(self, by: str, doing: str, term_s: float) -> int:
         ended: Process | None = None
@@ -100,14 +108,15 @@ class SqliteLease:
         if row.there and row.process.here and not row.process.ours:
             return row
         me = machine.me()
+        epoch = max(row.epoch, self._beyond()) + 1
         connection.execute(
             "UPDATE lease SET epoch = ?, held = 1, who = ?, doing = ?, since_s = ?, until_s = ?,"
             " machine = ?, boot = ?, pid = ?, started = ?",
-            (row.epoch + 1, by, doing, now, now + term_s, me.machine, me.boot, me.pid, me.started),
+            (epoch, by, doing, now, now + term_s, me.machine, me.boot, me.pid, me.started),
         )
         connection.execute("INSERT OR REPLACE INTO meta VALUES ('bg', ?)", (__version__,))
         self._database.reserve()
-        return row.epoch + 1
+        return epoch
 
 
 def _row(connection: sqlite3.Connection) -> _Row:

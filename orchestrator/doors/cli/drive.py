@@ -85,8 +85,8 @@ async def _follow(visit: Visit, rollout: int, wait_for: tuple[For, ...]) -> Stan
             if isinstance(move, Wait) and move.what not in wait_for:
                 return Standing(visit.chronicle, move)
             holder = await world.lease.holder()
-            if holder is None or not holder.alive:
-                return None
+            if holder is None or not holder.alive or world.clock.now() > holder.until_s:
+                return None  # gone, or asleep past its term: whoever asked takes over
             await world.clock.sleep(LOOK_S)
 
 
