@@ -214,6 +214,7 @@ class Visitors:
         if kind == "post":
             body = b"x" * self._draw.randint(1000, 40_000)
         head = f"{'POST' if body else 'GET'} {self._path}{paths.get(kind, '/')} HTTP/1.1\r\n"
+        head += "accept: text/event-stream\r\n" if kind == "stream" else ""
         head += "host: shop\r\n" + (f"content-length: {len(body)}\r\n" if body else "")
         return head.encode() + b"\r\n" + body
 

@@ -57,7 +57,9 @@ class Shop:
         text = (SHOP / "bg.yaml").read_text()
         ports = re.sub(r"\b18(\d{3})\b", lambda m: str(first_port + _near(int(m[1]))), text)
         for key, value in rollout.items():
-            ports = re.sub(rf"(?m)^  {key}: \S+", f"  {key}: {value}", ports)
+            rule = f"  {key}: {value}"
+            ports, there = re.subn(rf"(?m)^  {key}: \S+", rule, ports)
+            ports = ports if there else ports.replace("\nrollout:\n", f"\nrollout:\n{rule}\n")
         self.file.write_text(ports)
         sys.path.insert(0, str(SHOP))
         try:

@@ -271,7 +271,8 @@ def _gate() -> Json:
         "type": "STATIC",
         "connect_timeout": "1s",
         "circuit_breakers": _UNLIMITED,
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # Workers hear at once whether it is there; by default they may hear a second later.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
         "close_connections_on_host_health_failure": True,
         "health_checks": [check],
         "load_assignment": {"cluster_name": names.GATE, "endpoints": [{"lb_endpoints": [here]}]},
