@@ -168,6 +168,10 @@ CASES: dict[str, tuple[tuple[Record, ...], dict[str, Any]]] = {
         (*TO_GATE, asked(What.RETRY)),
         {"done": PROVE, "attempt": 2, "facts": (), "granted": (), "begun": None},
     ),
+    "a retry that overtook the ending of the gate": (
+        (*TO_GATE, GRANT, asked(What.RETRY), ended(GATE)),
+        {"done": PROVE, "attempt": 2, "facts": (), "granted": ()},
+    ),
     "a retry where stuck is a new attempt": (
         (
             *done(0, 1),
