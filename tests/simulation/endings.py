@@ -16,7 +16,7 @@ from orchestrator.core.record import (
     Began,
     Closed,
     Ended,
-    Entry,
+    Failed,
     Granted,
     NoStandby,
     Opened,
@@ -66,8 +66,12 @@ def snapshot(world: World) -> Snapshot:
     )
 
 
-def check_ending(world: World, before: Snapshot, wish: Wish, number: int) -> None:
-    """The promises of an ending, for rollout `number`."""
+def check_ending(
+    world: World, before: Snapshot, wish: Wish, number: int, damaged: set[tuple[str, Color]]
+) -> None:
+    """The promises of an ending, for rollout `number`. What runs where something outside of us was
+    `damaged` is no promise.
+    """
     past = next((p for p in world.chronicle.past if p.id == number), None)
     if past is None:
         return
@@ -78,7 +82,7 @@ def check_ending(world: World, before: Snapshot, wish: Wish, number: int) -> Non
         if isinstance(e.record, Opened) and e.record.rollout == number
     )
     if past.outcome in (Outcome.BACKED_OUT, Outcome.REPLACED):
-        lost = {(f.service, f.color) for f in _lost(world, number)} | _meant(plan)
+        lost = {(f.service, f.color) for f in _lost(world, number)} | _meant(plan) | damaged
         if differences := _but_tidied(after, before, plan).differences(before, lost):
             raise Broken(f"{past.outcome}, and " + "; ".join(differences) + "\n" + story(world))
     if past.outcome is Outcome.ROLLED_OUT:
@@ -86,9 +90,11 @@ def check_ending(world: World, before: Snapshot, wish: Wish, number: int) -> Non
             count = world.site.service(wanted.service).placement.count
             live = world.shares[wanted.service].live
             runs = world.running(wanted.service, live) if live else ()
-            if world.serves(wanted.service) != wanted.release or len(runs) != count:
+            if world.serves(wanted.service) != wanted.release:
                 raise Broken(f"rolled out, and {wanted.service} is not\n" + story(world))
-            if set(runs) != {wanted.release}:
+            if live and (wanted.service, live) in damaged:
+                continue
+            if len(runs) != count or set(runs) != {wanted.release}:
                 raise Broken(f"rolled out, and {wanted.service} runs {runs}\n" + story(world))
 
 
@@ -149,31 +155,32 @@ def check_addresses(world: World) -> None:
 
 
 def check_gates(world: World) -> None:
-    """Rule 11: a gate that ended was granted in its own attempt, in time."""
+    """Rule 11: what comes after a gate was granted in time, and nothing voided that since."""
     plans = {e.record.rollout: e.record.plan for e in world.entries if isinstance(e.record, Opened)}
-    opening: dict[int, Began] = {}
-    granted: list[Entry] = []
+    opening: Began | None = None
+    granted = False
     for entry in world.entries:
-        record = entry.record
-        match record:
-            case Granted():
-                granted.append(entry)
-            case Began(undoing=False) if isinstance(plans[record.rollout][record.step], Gate):
-                opening[record.rollout] = record
-            case Ended(undoing=False) if isinstance(plans[record.rollout][record.step], Gate):
-                if not any(_passes(g, opening[record.rollout]) for g in granted):
-                    raise Broken(f"{record} without a grant that counts\n" + story(world))
+        match entry.record:
+            case Opened() | Turned():
+                granted, opening = False, None
+            case Asked(what=What.RETRY) if opening is not None:  # it is proven anew
+                granted, opening = False, None
+            case Granted() as grant:
+                granted |= opening is not None and _counts(grant, entry.at_s, opening)
+            case Began(undoing=False) as began:
+                gates = [i for i, s in enumerate(plans[began.rollout]) if isinstance(s, Gate)]
+                if not granted and any(began.step > gate for gate in gates):
+                    raise Broken(f"{began} without a grant that counts\n" + story(world))
+                opening = began if began.step in gates else None
+            case Ended() | Failed():
+                opening = None
             case _:
                 pass
 
 
-def _passes(grant: Entry, gate: Began) -> bool:
-    record = grant.record
-    return (
-        isinstance(record, Granted)
-        and (record.rollout, record.attempt) == (gate.rollout, gate.attempt)
-        and (gate.until is None or grant.at_s <= gate.until)
-    )
+def _counts(grant: Granted, at_s: float, gate: Began) -> bool:
+    same = (grant.rollout, grant.attempt) == (gate.rollout, gate.attempt)
+    return same and (gate.until is None or at_s <= gate.until)
 
 
 def _closed_by_it(world: World, number: int) -> bool:

@@ -16,7 +16,9 @@ from orchestrator.adapters.memory.fuse import Hook, Killed, Tick, all_of, nothin
 from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.world import World
 from orchestrator.core.decide import For, Wait
-from orchestrator.core.record import Asked, Granted, Outcome, What, Wish
+from orchestrator.core.health import Verdict
+from orchestrator.core.model import Color
+from orchestrator.core.record import Asked, Failed, Granted, Opened, Outcome, What, Wish
 from orchestrator.core.rollout import Rollout
 from orchestrator.ports.trouble import Busy, NoRoom, Refused, Superseded, Unreachable
 from tests.engine.driven import Came, granting, visit
@@ -54,6 +56,7 @@ class Life:
     lives: int = 0
     retries: int = 0
     stuck: bool = False  # whether a person was needed
+    damaged: set[tuple[str, Color]] = field(default_factory=set)  # by something outside of us
     processes: list[Process] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -74,7 +77,7 @@ class Life:
         raise Broken("it never came to rest\n" + story(self.world))
 
     def check(self) -> Life:
-        check_ending(self.world, self.before, self.scene.wish, self.number)
+        check_ending(self.world, self.before, self.scene.wish, self.number, self.damaged)
         check_requests(self.world)
         check_addresses(self.world)
         check_gates(self.world)
@@ -87,6 +90,15 @@ class Life:
     @property
     def outcome(self) -> Outcome | None:
         return next((p.outcome for p in self.world.chronicle.past if p.id == self.number), None)
+
+    @property
+    def person_was_needed(self) -> bool:
+        """Going back failed, or there was nothing well to go back to."""
+        records = [e.record for e in self.world.entries]
+        failed = [r for r in records if isinstance(r, Failed)]
+        opened = [r for r in records if isinstance(r, Opened)][-1]
+        was_ill = any(s.release and s.verdict is not Verdict.WELL for s in opened.before)
+        return was_ill or any(f.undoing for f in failed)
 
     @property
     def ticks(self) -> list[Tick]:

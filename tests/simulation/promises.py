@@ -13,9 +13,8 @@ from orchestrator.adapters.memory.fuse import GO_ON, Answer, Kind, Tick, When
 from orchestrator.adapters.memory.world import World
 from orchestrator.core.health import Verdict
 from orchestrator.core.model import Color, Share
-from orchestrator.core.record import Began, Closed, Opened, Turned, Way
+from orchestrator.core.record import Began, Closed, Opened, Outcome, Turned, Way
 from orchestrator.core.record import Kind as WishKind
-from orchestrator.core.rollout import Rollout
 from orchestrator.core.sight import (
     InstallationSeen,
     InstanceSeen,
@@ -103,8 +102,6 @@ class Promises:
     """By color: what ran at the newest look that a decision rests on, and under which start."""
 
     def __call__(self, tick: Tick) -> Answer:
-        if tick.verb == "lease.renew":
-            return GO_ON
         self.ticks.append(tick)
         if tick.when is When.BEFORE:
             self.served = dict(self.world.shares)
@@ -124,8 +121,11 @@ class Promises:
             case "installation.stop":
                 self._nothing_that_serves_is_stopped(tick)
             case "journal.append":
+                self.looks.pop(tick.process, None)
+                self.seen.pop(tick.process, None)
                 self._fenced_before_it_decides(tick)
                 self._what_was_done_is_written(tick)
+                self._nobody_is_passed_over(tick)
                 self._turns_only_to_what_was_well(tick)
                 self._one_rollout_at_a_time()
                 self._epochs_of_the_journal_never_fall(tick)
@@ -163,6 +163,16 @@ class Promises:
             raise self.broken("it acted and did not write down how that ended", tick)
         self.acted.discard(tick.process)
 
+    def _nobody_is_passed_over(self, tick: Tick) -> None:
+        """Rule 8: a request is met or answered before the driver decides anything else."""
+        rollout = self.world.chronicle.open
+        waiting = rollout.asked if rollout else self.world.chronicle.asked
+        newest = self.world.entries[-1].record
+        abandoned = isinstance(newest, Closed) and newest.outcome is Outcome.ABANDONED
+        mine = [e.number for e in waiting if e.record.rollout == newest.rollout]
+        if tick.what in ("Began", "Closed") and mine and not abandoned:
+            raise self.broken(f"it went on, and nobody answered request {mine}", tick)
+
     def _turns_only_to_what_was_well(self, tick: Tick) -> None:
         """Rule 10: after the shift nothing turns by itself to a color that was not well."""
         turned = self.world.entries[-1].record
@@ -187,12 +197,19 @@ class Promises:
         self.youngest[target] = tick.epoch
 
     def _remember_the_look(self, tick: Tick) -> None:
-        """What was so at the newest look that a decision rests on; whole, if all of it answered."""
-        self.looks.setdefault(tick.process, set()).add(tick.verb)
-        self.seen[tick.process] = truth(self.world)
-        if tick.verb == "installation.look":
+        """What was so when it was looked at. The first whole look since it began is what counts."""
+        of_installations = tick.verb == "installation.look"
+        if of_installations:
             for place, cell in self.world.cells.items():
                 self.looked[place] = {i: o.start for i, o in cell.instances.items() if o.running}
+        looks = self.looks.setdefault(tick.process, set())
+        if len(looks) == len(FENCED):
+            return
+        looks.add(tick.verb)
+        now, before = truth(self.world), self.seen.get(tick.process, Sighting())
+        installations = now.installations if of_installations else before.installations
+        switch = before.switch if of_installations else now.switch
+        self.seen[tick.process] = Sighting(installations, switch)
 
     def _fenced_before_it_decides(self, tick: Tick) -> None:
         """Rule 8: who takes over raises its epoch everywhere with its first survey.
@@ -209,13 +226,20 @@ class Promises:
         for service in self.world.site.services:
             for color in Color:
                 for index, one in self.world.cell(service.name, color).instances.items():
-                    if one.running and service.placement.port(color, index) == port:
+                    if service.placement.port(color, index) != port:
+                        continue
+                    if one.running:
                         self._count(service.name, color, index)
+                    else:
+                        self.answered[service.name, color, index] = False
 
     def _count(self, service: str, color: Color, index: int) -> None:
         one = self.world.cell(service, color).instances[index]
         health = self.world.health_of(service, one.release)
-        bad = health.ill or health.crashes or health.hangs or one.samples <= health.slow
+        worn = health.ill_after is not None and one.under_traffic > health.ill_after
+        flapped = health.flaps and one.samples % 2 == 0
+        down = health.ill or health.crashes or health.hangs
+        bad = down or worn or flapped or one.samples <= health.slow
         key = (service, color, index, one.start)
         self.good[key] = 0 if bad else self.good[key] + 1
         self.answered[service, color, index] = not bad
@@ -235,32 +259,25 @@ class Promises:
                     raise self.broken(f"nobody serves {service}", tick)
                 continue
             going_back = rollout.backing_out or rollout.wish.kind is not WishKind.DEPLOY
-            self._is_fit(service, share.live, rollout, tick, any_of_it=going_back)
+            self._is_fit(service, share.live, tick, any_of_it=going_back)
 
-    def _is_fit(
-        self, service: str, color: Color, rollout: Rollout, tick: Tick, *, any_of_it: bool
-    ) -> None:
-        running = self.looked.get((service, color), {})
-        enough = self.world.site.service(service).probing.well
-        well = [self.good[service, color, i, start] >= enough for i, start in running.items()]
+    def _is_fit(self, service: str, color: Color, tick: Tick, *, any_of_it: bool) -> None:
         if any_of_it:
-            well = [self.answered.get((service, color, index), False) for index in running]
-            other = self.world.cell(service, color.other)
-            elsewhere = any(one.running for one in other.instances.values())
-            if not any(well) and elsewhere and not self._nothing_is_well(service, color.other):
+            silent = not self._answers(service, color)
+            if silent and self._answers(service, color.other):
                 raise self.broken(f"{service} goes back to what does not answer", tick)
             return
-        count = self.world.site.service(service).placement.count
+        running = self.looked.get((service, color), {})
+        described = self.world.site.service(service)
+        enough, count = described.probing.well, described.placement.count
+        well = [self.good[service, color, i, start] >= enough for i, start in running.items()]
         if len(running) < count or not all(well):
             raise self.broken(f"{service} goes to what was not found well since its start", tick)
 
-    def _nothing_is_well(self, service: str, color: Color) -> bool:
-        cell = self.world.cell(service, color)
-        return all(
-            self.world.health_of(service, one.release).ill
-            for one in cell.instances.values()
-            if one.running
-        )
+    def _answers(self, service: str, color: Color) -> bool:
+        """Whether any of it answered when it was asked last."""
+        asked = self.answered.items()
+        return any(good for (name, of, _), good in asked if (name, of) == (service, color))
 
     def _nothing_that_serves_is_stopped(self, tick: Tick) -> None:
         service, color, *_ = tick.what.split()

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from orchestrator.adapters.memory.fuse import GO_ON, Answer, Tick
+from orchestrator.adapters.memory.fuse import GO_ON, Answer, Tick, When
 from orchestrator.adapters.memory.process import Process
-from orchestrator.adapters.memory.world import World
+from orchestrator.adapters.memory.world import ILL, WELL, World
 from orchestrator.core.model import Color, Meanwhile
-from orchestrator.core.record import Asked, Granted, Outcome, Record, What
-from tests.core.made import with_policy
-from tests.engine.driven import POLICY, wish_for
+from orchestrator.core.record import Asked, Failed, Granted, Outcome, Record, What
+from tests.engine.driven import wish_for
+from tests.simulation.endings import snapshot
 from tests.simulation.life import Life
-from tests.simulation.promises import Broken
+from tests.simulation.promises import Broken, story
 from tests.simulation.scenes import SCENES, Scene, opened
 from tests.simulation.test_kills import drawn, undisturbed
 
@@ -77,6 +77,29 @@ def restarts(color: Color) -> Event:
     return event
 
 
+def loses(color: Color) -> Event:
+    """All of it dies, with its keepers: nothing starts it again by itself."""
+
+    def event(world: World) -> None:
+        for service in world.site.services:
+            for index in list(world.cell(service.name, color).instances):
+                world.lose(service.name, color, index)
+
+    event.__name__ = f"loses {color.value}"
+    return event
+
+
+def turns_ill(color: Color) -> Event:
+    """The release on this color does not answer well any more, however often it is started."""
+
+    def event(world: World) -> None:
+        if (release := world.cell("web", color).current) is not None:
+            world.health["web", release] = ILL
+
+    event.__name__ = f"web {color.value} turns ill"
+    return event
+
+
 def time_passes(world: World) -> None:
     """A day in which nobody looked: every gate has run out, every lease, every bounded watch."""
     world.clock.pass_by(100_000)
@@ -93,6 +116,10 @@ EVENTS: tuple[Event, ...] = (
     restarts_everything,
     restarts(Color.BLUE),
     restarts(Color.GREEN),
+    loses(Color.BLUE),
+    loses(Color.GREEN),
+    turns_ill(Color.BLUE),
+    turns_ill(Color.GREEN),
     time_passes,
 )
 
@@ -102,29 +129,36 @@ class Meantime:
     """A hook in which things happen, each at its tick."""
 
     at: dict[int, Event]
-    world: World | None = None
+    life: Life | None = None
     count: int = 0
     happened: list[str] = field(default_factory=list)
 
     async def __call__(self, tick: Tick) -> Answer:
         self.count += 1
         event = self.at.get(self.count)
-        if event is not None and self.world is not None:
+        if event is not None and self.life is not None:
             self.happened.append(f"{event.__name__} at {tick}")
-            request: Record | None = event(self.world)
+            before = snapshot(self.life.world).running
+            request: Record | None = event(self.life.world)
+            after = snapshot(self.life.world).running
+            self.life.damaged |= {place for place in before if before[place] != after[place]}
             if isinstance(request, Asked | Granted):
-                await Process(self.world).journal.ask(request)
+                await Process(self.life.world).journal.ask(request)
         return GO_ON
 
 
 def lives(scene: Scene, at: dict[int, Event], *, at_gate: What | None = None) -> Life:
     meanwhile = Meantime(at)
     life = Life(scene, meanwhile, at_gate=at_gate)
-    meanwhile.world = life.world
+    meanwhile.life = life
     try:
-        return life.live()
+        life.live()
     except AssertionError as broken:
         raise Broken(f"{meanwhile.happened}: {broken}") from broken
+    sick = any(health != WELL for health in life.world.health.values())
+    if life.stuck and not (sick and life.person_was_needed):
+        raise Broken(f"{meanwhile.happened}: a person was needed\n{story(life.world)}")
+    return life
 
 
 def replacing(scene: Scene) -> Scene:
@@ -199,17 +233,48 @@ def test_a_new_wish_takes_the_place_where_the_site_says_so() -> None:
     assert life.outcome is Outcome.REPLACED
 
 
+def at_tick(name: str, what: str, nth: int) -> int:
+    """The tick after the nth record of this kind was written, in an undisturbed life."""
+    ticks = undisturbed(name, None).ticks
+    written = [n for n, t in enumerate(ticks, 1) if t.what == what and t.when is When.AFTER]
+    return written[nth]
+
+
+AT_GATE = 3  # stage, start, prove, gate
+
+
 def test_a_restart_at_the_gate_is_proven_again_before_traffic_moves() -> None:
     """S44: churn of instances does not pass a gate; stale evidence is no evidence."""
-    ticks = undisturbed("second", None).ticks
-    at = next(n for n, t in enumerate(ticks, 1) if t.what == "Ended" and n > 60)
-    life = lives(opened("second"), {n: restarts(Color.GREEN) for n in (at - 3,)})
+    at = at_tick("second", "Began", AT_GATE)
+    life = lives(opened("second"), {at: restarts(Color.GREEN)})
     assert life.outcome is Outcome.ROLLED_OUT
+    assert any(isinstance(e.record, Failed) for e in life.world.entries)
 
 
 def test_a_day_passes_at_the_gate_and_it_goes_back() -> None:
     """S44"""
-    world = opened("second")
-    life = Life(world, at_gate=What.PAUSE).live()
+    at = at_tick("second", "Began", AT_GATE)
+    life = lives(opened("second"), {at: time_passes})
+    assert life.outcome is Outcome.BACKED_OUT
+    assert "nobody granted" in life.world.chronicle.past[-1].reason
+
+
+def test_the_new_color_dies_in_the_soak_and_traffic_is_back_by_itself() -> None:
+    """S21: it does not depend on the color that is left."""
+    at = at_tick("second", "Began", AT_GATE + 2)
+    life = lives(opened("second"), {at: loses(Color.GREEN)})
+    assert life.outcome is Outcome.BACKED_OUT
+    assert not life.stuck
+
+
+def test_an_old_color_that_cannot_be_revived_gets_no_traffic_while_the_new_one_answers() -> None:
+    """Rule 10, S6: stuck, and a person says how it goes on."""
+    at = at_tick("second", "Began", AT_GATE + 2)
+    life = lives(opened("second"), {at: turns_ill(Color.BLUE), at + 2: asks(What.BACK)})
+    assert life.stuck and life.outcome is Outcome.ABANDONED
+    assert life.world.shares["web"].live is Color.GREEN
+
+
+def test_a_pause_at_the_gate_ends_with_going_on() -> None:
+    life = Life(opened("second"), at_gate=What.PAUSE).live()
     assert life.outcome is Outcome.ROLLED_OUT
-    assert with_policy(POLICY).cutover is not None

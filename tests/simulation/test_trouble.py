@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from orchestrator.adapters.memory.fuse import Fault, Fuse, How, all_of
-from orchestrator.core.health import Verdict
-from orchestrator.core.record import Failed, Opened, Outcome, Trouble, What
+from orchestrator.core.record import Failed, Outcome, Trouble, What
 from tests.simulation.life import Life
 from tests.simulation.promises import Broken, story
 from tests.simulation.scenes import SCENES, opened
@@ -75,17 +74,9 @@ def lives(case: Case, *deaths: int) -> Life:
         raise Broken(f"{case}, killed at {deaths}: {broken}") from broken
     if life.outcome is Outcome.ABANDONED or life.outcome is None:
         raise Broken(f"{case}: stuck for ever\n{story(life.world)}")
-    if life.stuck and not person_was_needed(life):
+    if life.stuck and not life.person_was_needed:
         raise Broken(f"{case}: stuck where it could have turned back\n{story(life.world)}")
     return life
-
-
-def person_was_needed(life: Life) -> bool:
-    """Going back failed, or there was nothing well to go back to."""
-    failed = [e.record for e in life.world.entries if isinstance(e.record, Failed)]
-    opened_ = [e.record for e in life.world.entries if isinstance(e.record, Opened)][-1]
-    was_ill = any(s.release and s.verdict is not Verdict.WELL for s in opened_.before)
-    return was_ill or any(f.undoing for f in failed)
 
 
 @pytest.mark.parametrize("name", SCENES)
