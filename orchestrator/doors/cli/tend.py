@@ -113,7 +113,7 @@ async def _drive_open(visit: Visit) -> Answer:
 
 
 async def _look_after(visit: Visit, told: set[str]) -> Answer:
-    from orchestrator.core.chronicle import drift
+    from orchestrator.core.drift import drift
     from orchestrator.doors.cli.upkeep import bring_switch_up, wish_to_mend, wish_to_retire
     from orchestrator.engine.world import survey
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from orchestrator.core.chronicle import Drift
+    from orchestrator.core.drift import Drift
     from orchestrator.core.model import Release
     from orchestrator.core.record import Wish
     from orchestrator.core.sight import Sighting
@@ -100,7 +100,7 @@ async def _drifts(visit: Visit) -> tuple[Drift, ...]:
 
     Raises `Done` where a rollout is open: it looks after its own.
     """
-    from orchestrator.core.chronicle import drift
+    from orchestrator.core.drift import drift
     from orchestrator.doors.cli.opened import stays
     from orchestrator.engine.world import survey
 
