@@ -155,23 +155,32 @@ def check_addresses(world: World) -> None:
 
 
 def check_gates(world: World) -> None:
-    """Rule 11: what comes after a gate was granted in time, and nothing voided that since."""
+    """Rule 11: what comes after a gate was granted in time, and nothing voided that since.
+
+    S8, S43: a retry at a gate begins with a new proof, and within an attempt it has one deadline.
+    """
     plans = {e.record.rollout: e.record.plan for e in world.entries if isinstance(e.record, Opened)}
     opening: Began | None = None
-    granted = False
+    granted, anew = False, False
+    deadlines: dict[tuple[int, int, int], float | None] = {}
     for entry in world.entries:
         match entry.record:
             case Opened() | Turned():
-                granted, opening = False, None
-            case Asked(what=What.RETRY) if opening is not None:  # it is proven anew
-                granted, opening = False, None
+                granted, opening, anew = False, None, False
+            case Asked(what=What.RETRY) if opening is not None:
+                granted, opening, anew = False, None, True
             case Granted() as grant:
                 granted |= opening is not None and _counts(grant, entry.at_s, opening)
             case Began(undoing=False) as began:
                 gates = [i for i, s in enumerate(plans[began.rollout]) if isinstance(s, Gate)]
                 if not granted and any(began.step > gate for gate in gates):
                     raise Broken(f"{began} without a grant that counts\n" + story(world))
-                opening = began if began.step in gates else None
+                if anew and began.step in gates:
+                    raise Broken("a retry at the gate without a new proof\n" + story(world))
+                opening, anew = (began if began.step in gates else None), False
+                key = (began.rollout, began.step, began.attempt)
+                if began.step in gates and deadlines.setdefault(key, began.until) != began.until:
+                    raise Broken(f"{began} gives the gate another time\n" + story(world))
             case Ended() | Failed():
                 opening = None
             case _:

@@ -172,6 +172,8 @@ class Promises:
         mine = [e.number for e in waiting if e.record.rollout == newest.rollout]
         if tick.what in ("Began", "Closed") and mine and not abandoned:
             raise self.broken(f"it went on, and nobody answered request {mine}", tick)
+        if rollout is not None and rollout.paused and tick.what == "Began":
+            raise self.broken("it went on although it was paused", tick)
 
     def _turns_only_to_what_was_well(self, tick: Tick) -> None:
         """Rule 10: after the shift nothing turns by itself to a color that was not well."""

@@ -21,7 +21,7 @@ from orchestrator.adapters.memory.world import Effect
 from orchestrator.core import decide as deciding
 from orchestrator.core import rollout as folding
 from orchestrator.core.model import Color
-from orchestrator.core.record import Failed, Outcome, What
+from orchestrator.core.record import FACTS, Failed, Outcome, What
 from orchestrator.core.rollout import Rollout
 from orchestrator.core.sight import holds
 from orchestrator.engine import effects, perform, watch
@@ -263,7 +263,9 @@ def facts_are_lost_when_raced(patch: pytest.MonkeyPatch) -> None:
             entries = await self.world.journal.append(self.last, records, epoch=self.epoch)
         except Raced:
             await self.catch_up()
-            return
+            if all(isinstance(record, FACTS) for record in records):
+                return
+            raise
         self._fold(entries)
 
     patch.setattr(Driver, "write", write)
@@ -343,6 +345,33 @@ def the_news_are_not_read(patch: pytest.MonkeyPatch) -> None:
 
     looked = [0]
     patch.setattr(advance, "_read_on", not_read)
+
+
+def a_retry_at_the_gate_uses_the_old_proof(patch: pytest.MonkeyPatch) -> None:
+    def only_another_attempt(rollout: Rollout) -> Rollout:
+        return folding._anew(rollout)
+
+    patch.setattr(folding, "_prove_again", only_another_attempt)
+
+
+def a_fall_gives_the_gate_a_new_time(patch: pytest.MonkeyPatch) -> None:
+    fails = folding._failed
+
+    def forgets(rollout: Rollout, record: Any, at_s: float) -> Rollout:
+        return replace(fails(rollout, record, at_s), deadline_s=None)
+
+    patch.setattr(folding, "_failed", forgets)
+
+
+def a_pause_is_not_heard(patch: pytest.MonkeyPatch) -> None:
+    decide = deciding.decide
+
+    def deaf(rollout: Rollout, now: float) -> Any:
+        return decide(replace(rollout, paused=False), now)
+
+    from orchestrator.engine import advance
+
+    patch.setattr(advance, "decide", deaf)
 
 
 def requests_have_no_address(patch: pytest.MonkeyPatch) -> None:
@@ -439,6 +468,17 @@ ERRORS = (
         lambda: troubles("installation.look", How.SILENT, name="first"),
     ),
     DesignError("the news are not read", the_news_are_not_read, lambda: events(RETRY)),
+    DesignError(
+        "a retry at the gate uses the old proof",
+        a_retry_at_the_gate_uses_the_old_proof,
+        lambda: events(RETRY, every=1),
+    ),
+    DesignError(
+        "a fall gives the gate a new time",
+        a_fall_gives_the_gate_a_new_time,
+        lambda: events(restarts(Color.GREEN), every=1),
+    ),
+    DesignError("a pause is not heard", a_pause_is_not_heard, lambda: events(asks(What.PAUSE))),
     DesignError(
         "requests have no address",
         requests_have_no_address,
