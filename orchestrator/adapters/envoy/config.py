@@ -305,8 +305,7 @@ def _listeners(site: Site, spec: SwitchSpec, ports: Mapping[str, int], folder: s
             for place, hosts in own.items()
             for table in ({"route_config": _table(place, hosts)},)
         ),
-        _listener("probe", ("127.0.0.1", ports[probe]), asked)
-        | {"connection_balance_config": {"exact_balance": {}}},
+        _listener("probe", ("127.0.0.1", ports[probe]), asked),
     ]
 
 
@@ -326,6 +325,8 @@ def _listener(name: str, address: tuple[str, int], connections: Json) -> Json:
         # Else a second Envoy could listen at the same address in silence, and get half of the
         # traffic.
         "enable_reuse_port": False,
+        # Without, whoever wakes first takes the connection, and workers are loaded unevenly.
+        "connection_balance_config": {"exact_balance": {}},
         "filter_chains": [{"filters": [{"name": manager, "typed_config": connections}]}],
     }
 
