@@ -1,1 +1,1 @@
-"""Real hosts for tests: systemd, sshd, HAProxy and nginx, each in a network namespace of its own."""
+"""Real hosts for tests: systemd, sshd, HAProxy, nginx, each in a network namespace of its own."""

@@ -31,6 +31,8 @@ class Disk:
         (self.root / "etc/hostname").write_text(f"{name}\n")
         (self.root / "etc/machine-id").write_text(f"{uuid.uuid4().hex}\n")
         self.new_key(name)
+        for there, here in pythons().items():  # they run only where they were built
+            (self.root / there.lstrip("/")).symlink_to(here)
         for user in ("deploy", "plain"):
             self._let_in(user, authorized_key)
 
@@ -73,7 +75,7 @@ class Disk:
 
 
 def pythons() -> dict[str, Path]:
-    """Where a host finds it -> where it lies here: 3.8 and the newest, where this machine has them."""
+    """Where a host finds it -> where it lies here: 3.8 and the newest, as far as they are here."""
     root = Path(os.environ.get("PYENV_ROOT", Path(pwd.getpwuid(os.getuid()).pw_dir) / ".pyenv"))
     found = {
         tuple(int(part) for part in path.name.split(".")): path
@@ -82,4 +84,7 @@ def pythons() -> dict[str, Path]:
     }
     wanted = {version for version in found if version[:2] == (3, 8)}
     wanted |= {max(found)} if found else set()
-    return {f"/opt/python{major}.{minor}": found[(major, minor, *rest)] for major, minor, *rest in wanted}
+    return {
+        f"/opt/python{major}.{minor}": found[(major, minor, *rest)]
+        for major, minor, *rest in wanted
+    }

@@ -4,8 +4,8 @@
         fleet.ssh(fleet["web1"], ["hostname"])
 
 The hosts are web1, web2 … and proxy1 …; each is a systemd of its own over the one read-only disk of
-`image`, in a network namespace of its own, reached from this machine at `host.address` with the key,
-`known_hosts` and `ssh_config` of the fleet. Users: `deploy` (may `sudo -n`) and `plain` (may not).
+`image`, in a network namespace of its own, reached from this machine at `host.address` with the
+key, `known_hosts` and `ssh_config` of the fleet. Users: `deploy` (may `sudo -n`) and `plain` (may not).
 Where this machine's pyenv has them, the oldest Python that bg's agent knows and the newest lie in
 /opt/python3.8 and /opt/python3.X.
 
@@ -65,7 +65,10 @@ class Fleet:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -88,10 +91,19 @@ class Fleet:
             host.wait_until_up(BOOT_S)
 
     def ssh(
-        self, host: Host, argv: Sequence[str], *, user: str = "deploy", timeout_s: float = 30
+        self,
+        host: Host,
+        argv: Sequence[str],
+        *,
+        user: str = "deploy",
+        port: int = 22,
+        timeout_s: float = 30,
     ) -> subprocess.CompletedProcess[str]:
-        """As an operator would, with OpenSSH; 255 is its own failure. Words are joined by spaces."""
-        command = ["ssh", "-F", str(self.ssh_config), "-l", user, host.name, "--", *argv]
+        """As an operator would, with OpenSSH; 255 is its own failure. Spaces join the words."""
+        options = ["-F", str(self.ssh_config), "-l", user, "-p", str(port)]
+        if port != 22:
+            options += ["-o", f"HostKeyAlias={host.name}"]  # the same key, whatever the port
+        command = ["ssh", *options, host.name, "--", *argv]
         return subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -102,7 +114,7 @@ class Fleet:
         )
 
     def close(self) -> None:
-        """Nothing is left but the consoles' last words in the folder; a second time does nothing."""
+        """Nothing is left but keys and the consoles' words in the folder. Twice is once."""
         for host in self.hosts:
             host.bury()
         traces.remove(self.number)
@@ -134,12 +146,11 @@ class Fleet:
             text = "\n".join(["127.0.0.1 localhost", f"{self.controller} controller", *lines])
             (host.disk.root / "etc/hosts").write_text(text + "\n")
         self.known_hosts.write_text("".join(host.known_hosts_line for host in self.hosts))
-        config = [
-            *(f"Host {host.name}\n  HostName {host.address}" for host in self.hosts),
-            f"Host *\n  User deploy\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n"
-            f"  UserKnownHostsFile {self.known_hosts}\n  GlobalKnownHostsFile none\n"
-            "  StrictHostKeyChecking yes\n  BatchMode yes\n  ConnectTimeout 5\n  LogLevel ERROR",
-        ]
+        config = [f"Host {host.name}\n  HostName {host.address}" for host in self.hosts]
+        config += ["Host *", "  User deploy", f"  IdentityFile {self.key}", "  IdentitiesOnly yes"]
+        config += [f"  UserKnownHostsFile {self.known_hosts}", "  GlobalKnownHostsFile none"]
+        config += ["  StrictHostKeyChecking yes", "  BatchMode yes", "  ConnectTimeout 5"]
+        config += ["  LogLevel ERROR"]
         self.ssh_config.write_text("\n".join(config) + "\n")
 
 

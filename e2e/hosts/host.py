@@ -1,8 +1,8 @@
 """One host: booted, asked, troubled, killed.
 
 `run`, `write` and `read` are the test's own hands on it (as root, past sshd and network); what a
-driver does goes over SSH to `address`. Trouble is made for real: the carrier is lost (`cut`), packets
-vanish (`blackhole`), the power goes (`kill`), a disk has an end (`small_disk`, `fill_disk`), a home
+driver does goes over SSH to `address`. Trouble is made for real: the carrier is lost (`cut`),
+packets vanish (`blackhole`), the power goes (`kill`), a disk has an end (`small_disk`, `fill_disk`), a home
 or a clock is wrong. What lies on the disk survives a boot; mounts, like all of /run, do not.
 
 It refuses to know other hosts, and what is tested.
@@ -127,15 +127,17 @@ class Host:
         check: bool = True,
         timeout_s: float = 30,
     ) -> subprocess.CompletedProcess[str]:
-        """Run inside, past network and sshd. Raises `CalledProcessError` with its words as a note."""
+        """Run inside, past network and sshd. Raises `CalledProcessError`, its words as a note."""
         login = () if user == "root" else ("runuser", "-u", user, "--")
         command = ["nsenter", "-t", str(self._leader), "-a", "env", "-i", PATH, *login, *argv]
         given = {"stdin": subprocess.DEVNULL} if input is None else {"input": input}
-        done: subprocess.CompletedProcess[str] = subprocess.run(  # type: ignore[call-overload]
+        done: subprocess.CompletedProcess[str] = subprocess.run(
             command, **given, capture_output=True, text=True, timeout=timeout_s, check=False
         )
         if check and done.returncode:
-            error = subprocess.CalledProcessError(done.returncode, list(argv), done.stdout, done.stderr)
+            error = subprocess.CalledProcessError(
+                done.returncode, list(argv), done.stdout, done.stderr
+            )
             error.add_note(f"{self.name}: {done.stdout}{done.stderr}")
             raise error
         return done
@@ -150,10 +152,11 @@ class Host:
 
     def answers(self, port: int = 22, within_s: float = 1.0) -> bool:
         """Somebody accepts a connection and, on 22, says the first word, as SSH servers do."""
-        with contextlib.suppress(OSError):
+        try:
             with socket.create_connection((self.address, port), within_s) as peer:
                 return port != 22 or peer.recv(4) == b"SSH-"
-        return False
+        except OSError:
+            return False
 
     # Network
 
@@ -163,7 +166,7 @@ class Host:
             wires.plug(self.number, self.index, False)
 
     def blackhole(self, way: Way = "both", peer: str = "") -> None:
-        """Packets vanish without a word: those it gets, those it sends (asked, done, never answered).
+        """Packets vanish without a word: those it gets, those it sends (done, never answered).
 
         `peer`: only from and to this address. Replaces the black hole of before.
         """
@@ -216,25 +219,26 @@ class Host:
         self.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=1777,noexec", "noexec", path])
 
     def clock(self, offset_s: int) -> None:
-        """What starts from now on, over SSH or as a unit, sees a clock that is so far off; 0: right.
+        """What starts from now on, by SSH or as a unit, sees a clock so far off; 0: right.
 
-        Linux has one wall clock for all hosts of a machine, so it is libfaketime in front of every
-        dynamically linked program. Kernel times (files', the journal's) stay right; PID 1 does too.
+        Until the next boot. Linux has one wall clock for all hosts of a machine, so it is
+        libfaketime in front of every dynamically linked program; times of files and of the journal
+        stay right, and so do monotonic clocks.
         """
-        if offset_s == 0:
-            self.run(["rm", "-f", "/etc/ld.so.preload", "/etc/faketimerc"])
-            return
-        library = self.run(["sh", "-c", f"echo /usr/lib/*/{FAKETIME}"]).stdout
-        self.write("/etc/faketimerc", f"{offset_s:+d}s\n")
-        self.write("/etc/ld.so.preload", library)
+        self.run(["rm", "-f", "/run/ld.so.preload"])
+        self.run(["systemctl", "set-environment", "DONT_FAKE_MONOTONIC=1"])
+        if offset_s:
+            library = self.run(["sh", "-c", f"echo /usr/lib/*/{FAKETIME}"]).stdout
+            self.write("/etc/faketimerc", f"{offset_s:+d}s\n")
+            self.write("/run/ld.so.preload", library)
+        self._restart_sshd()
 
     # sshd
 
     def new_host_key(self) -> None:
         """sshd answers with another key from its next connection on; `known_hosts` is not told."""
         self.disk.new_key(self.name)
-        self.run(["systemctl", "restart", "ssh.service"])
-        traces.wait_until(self.answers, 10, f"{self.name}: sshd does not answer")
+        self._restart_sshd()
 
     def second_sshd(self, port: int = 2222, **options: str) -> None:
         """Another sshd beside the first, with these options of `sshd_config` before all others."""
@@ -245,6 +249,10 @@ class Host:
         server = ["/usr/sbin/sshd", "-D", "-f", file, "-o", f"PidFile=/run/sshd-{port}.pid"]
         self.run(["systemd-run", "--quiet", "--collect", f"--unit={unit}", *server])
         traces.wait_until(lambda: self.answers(port), 10, f"{self.name}: no sshd on {port}")
+
+    def _restart_sshd(self) -> None:
+        self.run(["systemctl", "restart", "ssh.service"])
+        traces.wait_until(self.answers, 10, f"{self.name}: sshd does not answer")
 
     # What all this needs
 
@@ -258,11 +266,11 @@ class Host:
 
     def _nspawn_command(self) -> list[str]:
         return [
-            *("nice", "systemd-nspawn", "--quiet", "--keep-unit", "--register=no", "--settings=no"),
+            *("systemd-nspawn", "--quiet", "--keep-unit", "--register=no", "--settings=no"),
             *(f"--machine={self._namespace}", f"--hostname={self.name}", "--link-journal=no"),
             *("--resolv-conf=off", "--timezone=off", "--console=pipe", "--boot"),
             f"--network-namespace-path=/run/netns/{self._namespace}",
-            *(f"--bind-ro={here}:{there}" for there, here in pythons().items()),
+            *(f"--bind-ro={here}" for here in pythons().values()),
             f"--directory={self.disk.root}",
         ]
 
@@ -273,7 +281,11 @@ class Host:
             raise TimeoutError(f"systemd-nspawn ended with {self._nspawn.returncode}")
         ours = os.readlink("/proc/self/ns/pid")
         with contextlib.suppress(OSError):
-            for pid in Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split():
+            for pid in (
+                Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children")
+                .read_text()
+                .split()
+            ):
                 named = Path(f"/proc/{pid}/comm").read_text().strip() == "systemd"
                 if named and os.readlink(f"/proc/{pid}/ns/pid") != ours:
                     self._leader = int(pid)

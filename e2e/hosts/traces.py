@@ -1,8 +1,8 @@
 """What a fleet leaves on the machine while it lives, and taking all of it away.
 
 Every fleet has a number N: its bridge is `bghN`, its network namespaces are `bghN-…`, all its
-processes are in control groups `bghN`, its mounts lie in one folder, and `/run/bg-hosts/N` says which
-process owns it. The one rule: everything is found again by that number alone, so what a killed test
+processes are in control groups `bghN`, its mounts lie in one folder, and `/run/bg-hosts/N` says
+which process owns it. The one rule: everything is found again by that number alone, so what a killed test
 run left is taken away by anyone (`sweep`), and at once by a warden that waits for its owner's end:
 
     python -m e2e.hosts.traces N        the warden of N: stdin ends when the owner does
@@ -29,13 +29,13 @@ NETWORKS = Path("/run/netns")
 
 def claim(folder: Path) -> int:
     """A number nobody has, written down as this process's own; `folder` will hold the mounts."""
-    RUNS.mkdir(exist_ok=True)
+    written = RUNS / f"new-{os.getpid()}"
+    written.mkdir(parents=True)
+    owner = {"pid": os.getpid(), "started": _started(os.getpid()), "folder": str(folder)}
+    (written / "owner.json").write_text(json.dumps(owner))
     for number in range(1, 250):
-        with contextlib.suppress(FileExistsError):
-            (RUNS / str(number)).mkdir()
-            owner = {"pid": os.getpid(), "started": _started(os.getpid()), "folder": str(folder)}
-            (RUNS / str(number) / "owner.json").write_text(json.dumps(owner))
-            return number
+        with contextlib.suppress(OSError):  # a folder that is there and not empty stays
+            return int(written.rename(RUNS / str(number)).name)
     raise RuntimeError(f"249 fleets are written down in {RUNS}")
 
 
@@ -148,7 +148,7 @@ def _owned(run: Path) -> bool:
     with contextlib.suppress(OSError, ValueError, KeyError):
         owner = json.loads((run / "owner.json").read_text())
         return bool(_started(owner["pid"]) == owner["started"])
-    return run.exists() and time.time() - run.stat().st_mtime < 5  # being written just now
+    return False
 
 
 def _started(pid: int) -> str:

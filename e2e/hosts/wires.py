@@ -23,7 +23,11 @@ def bridge(number: int) -> str:
 
 def cable(number: int, index: int) -> tuple[str, str]:
     """A new namespace on the bridge, in place of the one of before: (its name, its address)."""
-    name, veth, address = f"bgh{number}-{index}", f"bgh{number}v{index}", f"10.88.{number}.{index + 10}"
+    name, veth, address = (
+        f"bgh{number}-{index}",
+        f"bgh{number}v{index}",
+        f"10.88.{number}.{index + 10}",
+    )
     uncable(number, index)
     ip(
         f"netns add {name}",
@@ -54,7 +58,7 @@ def plug(number: int, index: int, plugged: bool) -> None:
 
 
 def vanish(namespace: str, *, arriving: str = "", leaving: str = "") -> None:
-    """Drop what the nftables match says ("ip saddr 10.88.1.1", "meta iif eth0"); "" drops nothing."""
+    """Drop what an nftables match says ("ip saddr 10.88.1.1"); "" drops nothing."""
     rules = [
         f"add rule inet trouble {chain} {match} drop"
         for chain, match in (("arriving", arriving), ("leaving", leaving))
@@ -74,7 +78,9 @@ def vanish(namespace: str, *, arriving: str = "", leaving: str = "") -> None:
 
 def ip(*commands: str, namespace: str = "") -> None:
     """All of the commands in one process, which stops at the first that fails."""
-    _fed([*(inside(namespace) if namespace else ()), "ip", "-batch", "-"], "\n".join(commands) + "\n")
+    _fed(
+        [*(inside(namespace) if namespace else ()), "ip", "-batch", "-"], "\n".join(commands) + "\n"
+    )
 
 
 def inside(namespace: str) -> tuple[str, ...]:

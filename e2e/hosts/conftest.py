@@ -1,0 +1,42 @@
+"""Hosts for the tests here, where this machine can have them; elsewhere one sentence why not.
+
+`fleet` is eight hosts, two of them proxies, shared by the tests of a module, and up again and
+healed after each. A test that leaves traces on disks makes a `Fleet` of its own: two hosts take a second.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.hosts.fleet import Fleet
+
+PROGRAMS = ("debootstrap", "systemd-nspawn", "ip", "nft", "nsenter", "ssh", "ssh-keygen")
+
+
+@pytest.fixture(scope="session")
+def hosting() -> None:
+    """For tests that make a fleet of their own: go on only where that is possible."""
+    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        pytest.skip("real hosts need root on a Debian machine")
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"real hosts need {', '.join(missing)}: run tools/hosts first")
+
+
+@pytest.fixture(scope="module")
+def eight(hosting: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    with Fleet(tmp_path_factory.mktemp("fleet"), 8, proxies=2) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def fleet(eight: Fleet) -> Iterator[Fleet]:
+    yield eight
+    eight.boot(*(host for host in eight.hosts if not host.alive))
+    for host in eight.hosts:
+        host.heal()
