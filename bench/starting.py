@@ -1,4 +1,4 @@
-"""How long the command takes to start, against `python -c 'import typer'`, in pairs taken by turns."""
+"""How long the command takes to start, against `python -c 'import typer'`, in pairs by turns."""
 
 from __future__ import annotations
 

@@ -89,9 +89,7 @@ class Chronicle:
     serving: tuple[Serving, ...] = ()
     standbys: tuple[Standby, ...] = ()
     past: tuple[Past, ...] = ()  # the newest PAST_KEPT, oldest first
-    pins: tuple[
-        tuple[Pin, Color], ...
-    ] = ()  # where inner addresses were led
+    pins: tuple[tuple[Pin, Color], ...] = ()  # where inner addresses were led
     accepted: tuple[str, ...] = ()  # drift that a person accepted, as text
     asked: tuple[Entry, ...] = ()  # requests to the site not yet met or answered
 

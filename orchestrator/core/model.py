@@ -217,7 +217,7 @@ class SwitchSpec:
 
 @dataclass(frozen=True, slots=True)
 class ProxySpec:
-    """One switch made of the HAProxies of some hosts, which all answer at the same URL for people."""
+    """One switch made of the HAProxies of some hosts, which answer at one URL for people."""
 
     name: str
     hosts: tuple[str, ...]

@@ -2,7 +2,8 @@
 
     python -m tests.house.promises        writes the column anew
 
-A test covers a promise when its name or its docstring, or its module's docstring, names the number (`S21`).
+A test covers a promise when its name or its docstring, or its module's docstring, names the number
+(`S21`).
 """
 
 from __future__ import annotations
