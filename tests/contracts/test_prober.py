@@ -85,7 +85,11 @@ class _Program:
         health = self._health
         flapped = health.flaps and self._asked % 2 == 0
         status = 503 if health.ill or flapped or self._asked <= health.slow else 200
-        await reader.readuntil(b"\r\n\r\n")
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:  # whoever only tries the port asks nothing
+            writer.close()
+            return
         if health.hangs:
             await self._end.wait()
         body = b'{"version": "%s"}' % self._version.encode()
