@@ -19,7 +19,7 @@ from orchestrator.core.steps import name
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.perform import perform
 from orchestrator.engine.world import survey
-from orchestrator.ports.trouble import Raced
+from orchestrator.ports.trouble import Raced, Refused, Unreachable
 
 FOLLOW_S = 0.2  # how often a wait looks for news
 
@@ -80,7 +80,13 @@ async def _look_back(driver: Driver) -> None:
     """The first survey of this drive: it raises the epoch everywhere before anything is decided."""
     sighting = await survey(driver.world, driver.epoch)
     rollout = driver.chronicle.open
-    if rollout is None or sighting.unreached or not sighting.switch.up:
+    if rollout is None or sighting.unreached:
+        return
+    if not sighting.switch.up:  # after a reboot, say: nobody else would start it
+        with contextlib.suppress(Refused, Unreachable):
+            await driver.world.switch.ensure(driver.epoch)
+        sighting = await survey(driver.world, driver.epoch)
+    if not sighting.switch.up:
         return
     index = fallen(rollout, sighting)
     if index is None:
