@@ -86,6 +86,8 @@ async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -
     open again.
     """
     world = driver.world
+    if driver.chronicle.open is not None:
+        raise ValueError(f"rollout {driver.chronicle.open.id} is open: there is never a second one")
     considered = await _consider_again(driver, wish, policy, by)
     if considered.opened is None or not isinstance(considered.proof, Proof):
         return considered
