@@ -1,7 +1,8 @@
 """Hosts for the tests here, where this machine can have them; elsewhere one sentence why not.
 
 `fleet` is eight hosts, two of them proxies, shared by the tests of a module, and up again and
-healed after each. A test that leaves traces on disks makes a `Fleet` of its own: two hosts take a second.
+healed after each. A test that leaves traces on disks makes a `Fleet` of its own: two hosts take a
+second.
 """
 
 from __future__ import annotations

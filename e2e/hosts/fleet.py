@@ -3,11 +3,11 @@
     with Fleet(tmp_path, 8, proxies=2) as fleet:
         fleet.ssh(fleet["web1"], ["hostname"])
 
-The hosts are web1, web2 … and proxy1 …; each is a systemd of its own over the one read-only disk of
-`image`, in a network namespace of its own, reached from this machine at `host.address` with the
-key, `known_hosts` and `ssh_config` of the fleet. Users: `deploy` (may `sudo -n`) and `plain` (may not).
-Where this machine's pyenv has them, the oldest Python that bg's agent knows and the newest lie in
-/opt/python3.8 and /opt/python3.X.
+The hosts are web1, web2 … and proxy1 …; each is a systemd of its own over the one read-only disk
+of `image`, in a network namespace of its own, reached from this machine at `host.address` with the
+key, `known_hosts` and `ssh_config` of the fleet. Users: `deploy` (may `sudo -n`) and `plain` (may
+not). Where this machine's pyenv has them, the oldest Python that bg's agent knows and the newest
+lie in /opt/python3.8 and /opt/python3.X.
 
 The one rule: nothing outlives the fleet, also where its owner is killed (see `traces`). It refuses
 to know what is tested on it; the trouble a host can be in is in `host`.

@@ -2,8 +2,9 @@
 
 `run`, `write` and `read` are the test's own hands on it (as root, past sshd and network); what a
 driver does goes over SSH to `address`. Trouble is made for real: the carrier is lost (`cut`),
-packets vanish (`blackhole`), the power goes (`kill`), a disk has an end (`small_disk`, `fill_disk`), a home
-or a clock is wrong. What lies on the disk survives a boot; mounts, like all of /run, do not.
+packets vanish (`blackhole`), the power goes (`kill`), a disk has an end (`small_disk`,
+`fill_disk`), a home or a clock is wrong. What lies on the disk survives a boot; mounts, like all
+of /run, do not.
 
 It refuses to know other hosts, and what is tested.
 """

@@ -2,8 +2,9 @@
 
 Every fleet has a number N: its bridge is `bghN`, its network namespaces are `bghN-…`, all its
 processes are in control groups `bghN`, its mounts lie in one folder, and `/run/bg-hosts/N` says
-which process owns it. The one rule: everything is found again by that number alone, so what a killed test
-run left is taken away by anyone (`sweep`), and at once by a warden that waits for its owner's end:
+which process owns it. The one rule: everything is found again by that number alone, so what a
+killed test run left is taken away by anyone (`sweep`), and at once by a warden that waits for its
+owner's end:
 
     python -m e2e.hosts.traces N        the warden of N: stdin ends when the owner does
 
