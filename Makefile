@@ -33,6 +33,8 @@ lint:
 	$(BIN)/mypy
 
 test: lint
+	@tools/programs
+	@tools/hosts || [ -z "$$CI" ]
 	@echo "sampled with SEED=$(SEED)"
 	$(BIN)/python -m pytest -q -m "not slow" tests e2e
 

@@ -22,7 +22,7 @@ ROW = re.compile(r"^\| (S\d+) \| (.*?) \| (.*?) \|$")
 def covered() -> dict[str, dict[str, list[str]]]:
     """By number: test files, and the tests in each that name it (none: the module does)."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-    for path in sorted([*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("e2e/test_*.py")]):
+    for path in sorted([*ROOT.glob("tests/**/test_*.py"), *ROOT.glob("e2e/**/test_*.py")]):
         tree = ast.parse(path.read_text())
         name = str(path.relative_to(ROOT))
         for number in NUMBER.findall(ast.get_docstring(tree) or ""):
