@@ -12,10 +12,8 @@ from orchestrator.core.chronicle import (
     Chronicle,
     Nothing,
     backout_of,
-    fold,
 )
-from orchestrator.core.drift import drift, fallen
-from orchestrator.core.model import Policy, Release, Share
+from orchestrator.core.drift import drift
 from orchestrator.core.plan import Plan, plan_mend
 from orchestrator.core.record import (
     Answered,
@@ -23,12 +21,10 @@ from orchestrator.core.record import (
     Began,
     Closed,
     Ended,
-    Entry,
     Failed,
     Granted,
     Kind,
     NoStandby,
-    Opened,
     Outcome,
     Record,
     Trouble,
@@ -38,97 +34,22 @@ from orchestrator.core.record import (
     Wish,
 )
 from orchestrator.core.rollout import evolve
-from orchestrator.core.steps import Retire, Shift, Start, Wire
+from orchestrator.core.steps import Retire
+from tests.core.journals import Journal, first, pair, second
 from tests.core.made import (
     BLUE,
     GREEN,
-    NOTHING,
-    NOW,
     QUICK,
     R1,
     R2,
     R3,
     SHOP,
     Scene,
-    folded,
-    kinds,
     opened,
     planned,
-    service,
-    serving,
-    site,
     wish,
-    wish_for,
     with_policy,
 )
-
-
-class Journal:
-    """A site's journal under construction: whole rollouts at a stroke, on the world they leave."""
-
-    def __init__(self, scene: Scene | None = None) -> None:
-        self.scene = scene or Scene()
-        self.entries: list[Entry] = []
-        self.chronicle = NOTHING
-
-    def write(self, *records: Record) -> Journal:
-        for record in records:
-            number = len(self.entries) + 1
-            entry = Entry(number, NOW + number, 1, record)
-            self.entries.append(entry)
-            self.chronicle = fold(self.chronicle, entry)
-        return self
-
-    def opens(self, wanted: Wish, policy: Policy = QUICK) -> Opened:
-        record = replace(
-            opened(self.scene, wanted, policy=policy), rollout=self.chronicle.rollouts + 1
-        )
-        self.write(record)
-        return record
-
-    def goes(
-        self, wanted: Wish, outcome: Outcome = Outcome.ROLLED_OUT, policy: Policy = QUICK
-    ) -> Journal:
-        """A whole rollout. The world follows where it rolled out."""
-        record = self.opens(wanted, policy)
-        for n in range(len(record.plan)):
-            self.write(Began(record.rollout, n, False, 1), Ended(record.rollout, n, False))
-        if outcome is Outcome.BACKED_OUT:
-            self.write(Turned(record.rollout, Way.BACK, "why"))
-            for n in reversed(range(len(record.plan))):
-                self.write(Began(record.rollout, n, True, 2), Ended(record.rollout, n, True))
-        else:
-            self.follow(record)
-        return self.write(Closed(record.rollout, outcome))
-
-    def follow(self, record: Opened) -> None:
-        for step in record.plan:
-            if isinstance(step, Retire):
-                for part in step.parts:
-                    self.scene.instances.pop((part.service, part.color), None)
-            if isinstance(step, Start):
-                for part in step.parts:
-                    self.scene.runs(part.service, part.color, part.release)
-            if isinstance(step, Wire | Shift):
-                for w in step.wirings:
-                    self.scene.pins[w.pin] = w.after
-            if isinstance(step, Shift):
-                for flip in step.flips:
-                    self.scene.shares[flip.service] = flip.after
-
-    def backs_out(self, **releases: Release) -> Journal:
-        found = backout_of(self.chronicle)
-        assert isinstance(found, Backout), found
-        return self.goes(replace(wish_for(releases, kind=Kind.BACKOUT), undoes=found.undoes.id))
-
-
-def first() -> Journal:
-    return Journal().goes(wish(web=R1))
-
-
-def second() -> Journal:
-    return first().goes(wish(web=R2))
-
 
 # -- Who serves ----------------------------------------------------------------------------
 
@@ -211,11 +132,6 @@ def test_a_remark_is_said_once() -> None:
 
 
 # -- Standbys ------------------------------------------------------------------------------
-
-
-def pair() -> Journal:
-    journal = Journal(Scene(SHOP)).goes(wish(web=R1, api=R1))
-    return journal.goes(wish(web=R2, api=R2))
 
 
 def test_the_old_world_waits_as_a_standby() -> None:
@@ -403,115 +319,6 @@ def test_a_request_that_was_overtaken_by_an_abandon_still_waits_for_its_answer()
     last = len(journal.entries)
     journal.write(Closed(2, Outcome.ABANDONED))
     assert numbers(journal.chronicle) == [last]
-
-
-# -- Drift ---------------------------------------------------------------------------------
-
-
-def found(journal: Journal) -> list[str]:
-    return [d.what for d in drift(journal.chronicle, journal.scene.sighting())]
-
-
-def test_a_world_as_it_was_left_has_no_drift() -> None:
-    assert found(second()) == []
-    assert found(pair()) == []
-    assert found(Journal()) == []
-
-
-def test_traffic_that_was_moved_by_hand_is_drift() -> None:
-    """S26"""
-    journal = second()
-    journal.scene.serves("web", BLUE)
-    (what,) = found(journal)
-    assert "100 % blue" in what and "all go to green" in what
-
-
-def test_an_instance_that_is_gone_is_drift() -> None:
-    journal = second()
-    del journal.scene.instances["web", GREEN][1]
-    (one,) = drift(journal.chronicle, journal.scene.sighting())
-    assert "runs 1 of 2" in one.what
-    assert one.part is not None and one.part.release == R2
-
-
-def test_a_standby_that_is_gone_is_drift_that_nothing_mends_by_itself() -> None:
-    journal = second()
-    journal.scene.instances.pop(("web", BLUE))
-    (one,) = drift(journal.chronicle, journal.scene.sighting())
-    assert "the standby" in one.what
-    assert one.part is None and one.share is None
-
-
-def test_a_switch_that_is_away_is_one_drift_and_not_one_for_each_service() -> None:
-    """S25"""
-    journal = pair()
-    journal.scene.up = False
-    (what,) = found(journal)
-    assert "switch" in what
-
-
-def test_drift_that_a_person_accepted_is_not_told_again() -> None:
-    """S26"""
-    journal = second()
-    journal.scene.serves("web", BLUE)
-    told = found(journal)
-    journal.write(Asked(None, What.ACCEPT, "ann", target="\n".join(told)))
-    assert found(journal) == told
-    journal.write(Answered(len(journal.entries), "accepted"))
-    assert found(journal) == []
-    journal.scene.shares["web"] = Share(50, 50)
-    assert found(journal) != []
-
-
-# -- Falls, inside an open rollout ---------------------------------------------------------
-
-
-def through(scene: Scene, wanted: Wish, *, steps: int) -> tuple[Opened, list[Record]]:
-    record = opened(scene, wanted, policy=with_policy(QUICK, cutover=None))
-    records: list[Record] = []
-    for n in range(steps):
-        records += [Began(1, n, False, 1), Ended(1, n, False)]
-    return record, records
-
-
-def test_a_step_that_was_done_and_does_not_hold_any_more_is_a_fall_to_it() -> None:
-    record, records = through(serving(), wish(web=R2), steps=3)
-    assert kinds(record.plan) == "stage start prove shift"
-    rollout = folded(record, *records)
-    assert fallen(rollout, serving().runs("web", GREEN, R2).sighting()) is None
-    assert fallen(rollout, serving().runs("web", GREEN, R2, count=1).sighting()) == 1
-    assert fallen(rollout, serving().sighting()) == 0
-
-
-def test_traffic_that_somebody_moved_during_the_soak_is_a_fall_to_the_shift() -> None:
-    record, records = through(serving(), wish(web=R2), steps=4)
-    moved = serving().runs("web", GREEN, R2)
-    assert fallen(folded(record, *records), moved.sighting()) == 3
-    assert fallen(folded(record, *records), moved.serves("web", GREEN).sighting()) is None
-
-
-def test_going_back_nothing_falls() -> None:
-    record, records = through(serving(), wish(web=R2), steps=3)
-    rollout = folded(record, *records, Turned(1, Way.BACK, "why"))
-    assert fallen(rollout, serving().sighting()) is None
-
-
-def test_an_address_that_the_shift_moved_on_is_no_fall() -> None:
-    from tests.core.made import ANY
-
-    scene = serving("web", "api", at=site(service("web", uses=[("api", ANY)]), service("api")))
-    record, records = through(scene, wish(web=R2, api=R2), steps=5)
-    assert kinds(record.plan) == "stage wire start prove shift"
-    scene.runs("web", GREEN, R2).runs("api", GREEN, R2).serves("web", GREEN).serves("api", GREEN)
-    scene.pinned("web", GREEN, "api", GREEN).pinned("web", BLUE, "api", GREEN)
-    assert fallen(folded(record, *records), scene.sighting()) is None
-
-
-def test_what_was_retired_and_started_again_on_purpose_is_no_fall() -> None:
-    scene = serving().runs("web", GREEN, R2, count=1)
-    record, records = through(scene, wish(web=R2), steps=4)
-    assert kinds(record.plan) == "drain retire start prove shift"
-    assert fallen(folded(record, *records), serving().runs("web", GREEN, R2).sighting()) is None
 
 
 # -- The fold is one fold ------------------------------------------------------------------

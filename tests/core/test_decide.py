@@ -24,9 +24,6 @@ from orchestrator.core.model import Meanwhile, Otherwise, Policy
 from orchestrator.core.record import (
     Asked,
     Closed,
-    Ended,
-    Entry,
-    Granted,
     Opened,
     Outcome,
     Record,
@@ -35,8 +32,7 @@ from orchestrator.core.record import (
     Way,
     What,
 )
-from orchestrator.core.rollout import Rollout, evolve
-from tests.core.made import NOW, QUICK, R2, R3, folded, opened, serving, story, wish, with_policy
+from tests.core.made import NOW, QUICK, R2, R3, folded, opened, serving, wish, with_policy
 from tests.core.test_rollout import (
     BACK,
     FORWARD,
@@ -285,53 +281,6 @@ def test_forward_is_not_for_what_makes_place_for_another_wish() -> None:
     assert move(*turned, undo_began(STAGE), undone(STAGE), of=REPLACING) == Close(Outcome.REPLACED)
 
 
-# -- Gates, rule 11 ------------------------------------------------------------------------
-
-
-def test_rule_11_a_gate_that_nobody_granted_in_time_goes_back() -> None:
-    """S44"""
-    assert move(*TO_GATE, after_s=100.0) == Wait(For.GRANT, NOW + 100)
-    late = move(*TO_GATE, after_s=100.1)
-    assert late == Turn(Way.BACK, "nobody granted cutover in time")
-
-
-def test_rule_11_a_gate_that_is_told_to_stay_waits_for_a_person() -> None:
-    assert move(*TO_GATE, after_s=100.1, of=staying()) == Wait(For.PERSON)
-
-
-def test_rule_11_a_late_grant_does_not_pass() -> None:
-    entries = story(OPENED, *TO_GATE)
-    late = Entry(len(entries) + 1, NOW + 100.1, 0, GRANT)
-    rollout = after(*entries, late)
-    assert decide(rollout, NOW + 101) == Answer(
-        late.number, "this grant does not count: it came too late: the gate's time was over"
-    )
-
-
-def test_rule_11_a_grant_in_time_passes_however_late_it_is_read() -> None:
-    assert move(*TO_GATE, GRANT, after_s=1e6) == Do(GATE)
-
-
-def test_rule_11_a_grant_does_not_survive_a_turn() -> None:
-    again = (*THROUGH, BACK, FORWARD, *done(STAGE, START, PROVE))
-    assert move(*again) == Do(GATE)
-    reopened = (*again, began(GATE, attempt=3, until=NOW + 200))
-    assert move(*reopened) == Wait(For.GRANT, NOW + 200)
-
-
-def test_rule_11_a_grant_survives_a_fall() -> None:
-    fallen = (*THROUGH, failed(START, Trouble.ILL), *done(START, PROVE), began(GATE, until=NOW + 1))
-    assert move(*fallen) == Do(GATE)
-
-
-def test_rule_10_a_gate_that_ran_out_after_the_shift_waits_where_the_old_color_was_ill() -> None:
-    """Taken back, stuck at undoing the shift, turned forward again: traffic has moved."""
-    stuck = (*SHIFTED, BACK, undo_began(SHIFT), undo_failed(SHIFT, Trouble.REFUSED), FORWARD)
-    at_gate = (*stuck, *done(STAGE, START, PROVE), began(GATE, attempt=3, until=NOW + 30))
-    assert move(*at_gate, of=ILL_BEFORE) == Wait(For.PERSON)
-    assert isinstance(move(*at_gate), Turn)
-
-
 # -- Patience, and being stuck -------------------------------------------------------------
 
 
@@ -401,17 +350,3 @@ def test_an_ending_of_nothing_is_the_end() -> None:
     empty = replace(OPENED, plan=())
     assert move(of=empty) == Close(Outcome.ROLLED_OUT)
     assert move(BACK, of=empty) == Close(Outcome.BACKED_OUT)
-
-
-def after(*entries: Entry) -> Rollout:
-    rollout: Rollout | None = None
-    for entry in entries:
-        rollout = evolve(rollout, entry)
-    assert rollout is not None
-    return rollout
-
-
-def test_granting_twice_passes_once() -> None:
-    """S44"""
-    twice = (*TO_GATE, GRANT, Granted(1, "cutover", 1, "ben"), Ended(1, GATE, False))
-    assert move(*twice) == Do(SHIFT)

@@ -24,8 +24,9 @@ from orchestrator.adapters.memory.world import (
     World,
 )
 from orchestrator.core.chronicle import Backout, backout_of
-from orchestrator.core.model import Color, Share, Site
+from orchestrator.core.model import Color, Hold, Share, Site
 from orchestrator.core.record import Kind, Outcome, Wanted, Wish
+from orchestrator.core.stillness import Held
 from tests.core.made import ANY, SAME, service, with_policy
 from tests.engine.driven import POLICY, shop, visit, wish_for
 
@@ -234,6 +235,16 @@ async def mending_traffic() -> Scene:
     return Scene(world, Wish((Wanted("web", serving.release),), Kind.MEND))
 
 
+async def holding() -> Scene:
+    """S29: time stands still for the switch, of both services and of a caller outside the wish."""
+    policy = with_policy(POLICY, hold=Hold(2.0))
+    caller = service("shop", count=1, uses=[("web", SAME)])
+    both = {"web": "1", "api": "1"}
+    world = await past(shop(*PAIR, caller, policy=policy), both | {"shop": "1"})
+    world.while_held = [Held(2, 1), Held(0, 3)]
+    return Scene(world, wish_for(world, {"web": "2", "api": "2"}))
+
+
 SCENES: dict[str, Making] = {
     making.__name__: making
     for making in (
@@ -254,6 +265,7 @@ SCENES: dict[str, Making] = {
         mending_instances,
         mending_everything,
         mending_traffic,
+        holding,
     )
 }
 
