@@ -16,7 +16,6 @@ from orchestrator.adapters.envoy.switch import EnvoySwitch
 from orchestrator.adapters.local.fence import LocalFence
 from orchestrator.adapters.local.installation import LocalInstallation
 from orchestrator.adapters.local.processes import LocalProcesses
-from orchestrator.adapters.local.redact import Redactor
 from orchestrator.adapters.sqlite.database import Database
 from orchestrator.adapters.sqlite.journal import SqliteJournal
 from orchestrator.adapters.sqlite.lease import SqliteLease
@@ -28,6 +27,7 @@ from orchestrator.ports.clock import Clock
 from orchestrator.ports.prober import Target
 from orchestrator.ports.trouble import Refused
 from orchestrator.ports.witness import Witness
+from orchestrator.releases.redact import Redactor
 
 _SECRETS = Redactor()
 """Every secret that this process has read, so that no text of it shows one."""
@@ -140,7 +140,7 @@ async def unreadable_secrets(site: Site) -> tuple[str, ...]:
 
     Runs the commands they come from.
     """
-    from orchestrator.adapters.local.secrets import resolve
+    from orchestrator.releases.secrets import resolve
 
     found = []
     for service in site.services:

@@ -10,17 +10,15 @@ The one rule: what is found was read, whole, and checked. Nothing is written, an
 from __future__ import annotations
 
 import glob
-import hashlib
-import json
 import os
 
-from orchestrator.adapters.local import archive
-from orchestrator.adapters.local.members import printable
 from orchestrator.adapters.local.shelf import VERSION, Shelf
-from orchestrator.core import record
-from orchestrator.core.model import Recipe, Release, Service, Site
+from orchestrator.core.model import Release, Service, Site
 from orchestrator.ports.artifacts import Artifact
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases import archive
+from orchestrator.releases.identity import release_digest
+from orchestrator.releases.members import printable
 
 SHOWN = 12  # versions in a message
 
@@ -82,12 +80,6 @@ class LocalArtifacts:
         names |= {f"{release.label} (staged)" for release in self._shelf.staged(service.name)}
         ordered = sorted(names)[-SHOWN:]
         return ", ".join(ordered) if ordered else "none yet"
-
-
-def release_digest(artifact: str, recipe: Recipe) -> str:
-    """The identity of a release: the digest of its artifact's content, and how it is run."""
-    how = json.dumps(record.plain(recipe), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"bg release 1\n{artifact}\n{how}".encode()).hexdigest()
 
 
 def _release(service: Service, version: str, path: str) -> Release:

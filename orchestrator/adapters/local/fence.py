@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from orchestrator.adapters.local import disk
 from orchestrator.ports.trouble import Refused, Superseded, Unreachable
+from orchestrator.releases import disk
 
 WAIT_S = 10.0
 """How long to wait for somebody else's section. They are short: this long, and it is stopped."""

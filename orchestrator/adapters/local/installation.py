@@ -15,16 +15,17 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 
-from orchestrator.adapters.local import disk, listeners, secrets
-from orchestrator.adapters.local.redact import Redactor
+from orchestrator.adapters.local import listeners
 from orchestrator.adapters.local.shelf import Shelf, from_tag, tag
-from orchestrator.adapters.local.templates import fill
 from orchestrator.core.model import Color, Pin, Release, Service, Site
 from orchestrator.core.sight import InstallationSeen, InstanceSeen
 from orchestrator.core.steps import Part
 from orchestrator.ports.fence import Fence
 from orchestrator.ports.processes import Launch, Processes, ProcessSeen
 from orchestrator.ports.trouble import Refused, Unreachable
+from orchestrator.releases import disk, secrets
+from orchestrator.releases.redact import Redactor
+from orchestrator.releases.templates import fill
 
 HOST = "127.0.0.1"
 INHERITED = ("PATH", "HOME", "LANG", "TZ")
@@ -169,8 +170,8 @@ class LocalInstallation:
 
     def _unpack(self, service: Service, release: Release, source: str, folder: str) -> str:
         # Whoever only looks unpacks nothing, and need not load what that takes.
-        from orchestrator.adapters.local import archive
-        from orchestrator.adapters.local.artifacts import release_digest
+        from orchestrator.releases import archive
+        from orchestrator.releases.identity import release_digest
 
         with disk.told(f"staging {service.name} {release.label}"):
             for leftover in self._shelf.leftovers(service.name):

@@ -16,8 +16,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from orchestrator.adapters.local import disk, keeper
+from orchestrator.adapters.local import keeper
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases import disk
 
 POLL_S = 0.01
 TAIL = 2048  # bytes of the log that last words are looked for in

@@ -24,9 +24,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from orchestrator.adapters.local import disk, keeper, place
+from orchestrator.adapters.local import keeper, place
 from orchestrator.ports.processes import Launch, ProcessSeen
 from orchestrator.ports.trouble import Refused, Unreachable
+from orchestrator.releases import disk
 
 ANSWER_S = 10.0  # a keeper that has not answered by then is stuck, or the machine is
 SETTLE_S = 3.0  # a keeper that was just begun needs some 0.02 s to note what it is about

@@ -18,10 +18,11 @@ import secrets as chance
 import shutil
 from collections.abc import Iterator
 
-from orchestrator.adapters.local import disk, keeper
+from orchestrator.adapters.local import keeper
 from orchestrator.core import record
 from orchestrator.core.model import Color, Release, Service
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases import disk
 
 VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 DIGEST = re.compile(r"[0-9a-f]{8,64}")

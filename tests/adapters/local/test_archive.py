@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.local import archive
-from orchestrator.adapters.local.members import Limits
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases import archive
+from orchestrator.releases.members import Limits
 from tests.adapters.local.samples import files_below
 
 CONTENT = {

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.local import archive
-from orchestrator.adapters.local.artifacts import LocalArtifacts, release_digest
+from orchestrator.adapters.local.artifacts import LocalArtifacts
 from orchestrator.core.model import Recipe, Release, Secret, SecretFrom, Service, Site
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases import archive
+from orchestrator.releases.identity import release_digest
 from tests.adapters.local import samples
 from tests.adapters.local.samples import part
 

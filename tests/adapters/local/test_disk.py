@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.local import disk
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases import disk
 from tests.adapters.local.samples import ROOT
 
 WRITING = """
 import sys
-from orchestrator.adapters.local import disk
+from orchestrator.releases import disk
 for number in range(10**6):
     disk.write(sys.argv[1], b"%d" % (number % 10) * 200_000)
     print(number, flush=True)

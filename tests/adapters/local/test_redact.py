@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from orchestrator.adapters.local.redact import Redactor, sounds_secret
+from orchestrator.releases.redact import Redactor, sounds_secret
 
 SECRET = 'p@ss/wörd "quoted"+1'
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.local import secrets
-from orchestrator.adapters.local.redact import Redactor
 from orchestrator.core.model import Recipe, Secret, SecretFrom
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases import secrets
+from orchestrator.releases.redact import Redactor
 from tests.adapters.local.samples import files_below, pids_with
 
 
@@ -68,10 +68,10 @@ async def test_a_secret_is_read_anew_each_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "name", "why"),
     [
-        (SecretFrom.FILE, ("nowhere",), r"DB: .*nowhere cannot be read: No such file"),
+        (SecretFrom.FILE, ("nowhere",), r"DB .*nowhere: No such file"),
         (SecretFrom.FILE, ("/dev/zero",), "is not a file"),
         (SecretFrom.FILE, (".",), "is not a file"),
-        (SecretFrom.ENV, ("NOBODY_SET_THIS",), "variable NOBODY_SET_THIS is not set"),
+        (SecretFrom.ENV, ("NOBODY_SET_THIS",), "NOBODY_SET_THIS is not set"),
         (SecretFrom.COMMAND, ("no-such-command",), "no-such-command cannot be run"),
         (SecretFrom.COMMAND, ("sh", "-c", "echo hunter2; exit 3"), "exit code 3"),
         (SecretFrom.COMMAND, ("sh", "-c", "echo hunter2 >&2; exit 3"), "exit code 3"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.adapters.local.templates import fill, words_of
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases.templates import fill, words_of
 
 WORDS = {"port": "8110", "color": "blue", "api.url": "http://127.0.0.1:19000"}
 

@@ -19,9 +19,9 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any, TypeVar
 
-from orchestrator.adapters.local import disk
-from orchestrator.adapters.local.members import Inventory, Kind, Limits, Member, MiB, printable
 from orchestrator.ports.trouble import Refused, Trouble
+from orchestrator.releases import disk
+from orchestrator.releases.members import Inventory, Kind, Limits, Member, MiB, printable
 
 CHUNK = 256 * 1024
 LIMITS = Limits()

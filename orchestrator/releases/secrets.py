@@ -19,9 +19,9 @@ import subprocess
 import time
 from typing import assert_never
 
-from orchestrator.adapters.local.redact import Redactor, sounds_secret
 from orchestrator.core.model import Recipe, Secret, SecretFrom
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases.redact import Redactor, sounds_secret
 
 COMMAND_S = 15.0  # how long a command may take to say its secret
 SIZE_MAX = 64 * 1024  # bytes; an environment has no room for more
