@@ -16,7 +16,7 @@ import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from e2e.load import Flip
@@ -28,6 +28,7 @@ from orchestrator.core.model import (
     HttpProbe,
     Pin,
     Placement,
+    Policy,
     Recipe,
     Route,
     Service,
@@ -73,10 +74,11 @@ class Place:
 
 
 @asynccontextmanager
-async def flip_place() -> AsyncIterator[Place]:
+async def flip_place(policy: Policy = Policy()) -> AsyncIterator[Place]:  # noqa: B008 - frozen
+    """With a hold in the policy, time can be stopped."""
     with tempfile.TemporaryDirectory(prefix="bg-bench-") as name:
         folder = Path(name)
-        place = _place(folder, free_ports(20))
+        place = _place(folder, free_ports(20), policy)
         instances: list[Process] = []
         try:
             await place.switch.ensure(EPOCH)
@@ -91,8 +93,8 @@ async def flip_place() -> AsyncIterator[Place]:
                 await place.processes.stop(seen.name)
 
 
-def _place(folder: Path, port: int) -> Place:
-    site = site_of(folder / "state", port)
+def _place(folder: Path, port: int, policy: Policy) -> Place:
+    site = replace(site_of(folder / "state", port), policy=policy)
     processes = LocalProcesses(f"{site.state}/run")
     switch = EnvoySwitch(site, LocalFence(f"{site.state}/fence"), processes)
     return Place(folder, site, switch, processes)
@@ -127,6 +129,7 @@ async def _instance(place: Place, service: Service, color: Color, index: int) ->
         host, inner = place.switch.inner_address(Pin(service.name, color, use.callee))
         more = ["--uses", f"http://{host}:{inner}"]
     argv = ["-m", "e2e.sample", service.name, "--port", str(port), "--color", color.value, *more]
+    argv += ["--note", str(place.folder / f"note-{service.name}-{color.value}-{index}")]
     started = await begun([sys.executable, *argv], ROOT)
     await answering(port)
     return started

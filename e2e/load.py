@@ -135,9 +135,11 @@ class Visitors:
         self.counts = Counts()
         self.samples = array("d")
         self.flips: list[Flip] = []
+        self.only: tuple[str, ...] = ()  # kinds; none named: all
 
     async def run(self) -> Counts:
-        kinds = self._draw.choices(list(KINDS), weights=list(KINDS.values()), k=10_000)
+        mixed = {kind: n for kind, n in KINDS.items() if not self.only or kind in self.only}
+        kinds = self._draw.choices(list(mixed), weights=list(mixed.values()), k=10_000)
         start = time.monotonic()
         turn = 0
         while not self._ended.is_set() and turn / self._rate < self._seconds:
@@ -263,11 +265,18 @@ class Load:
     sent = answered = lost = torn = old = 0
 
     def __init__(
-        self, url: str, *, rate: float = 200, seconds: float = 3600, samples: Path | None = None
+        self,
+        url: str,
+        *,
+        rate: float = 200,
+        seconds: float = 3600,
+        samples: Path | None = None,
+        only: tuple[str, ...] = (),
     ) -> None:
         self._argv = [sys.executable, "-m", "e2e.load", url, "-o", "json", "--told"]
         self._argv += ["--rate", str(rate), "--seconds", str(seconds)]
         self._argv += ["--samples", str(samples)] if samples else []
+        self._argv += ["--only", *only] if only else []
         self._samples = samples
         self._process: subprocess.Popen[str] | None = None
         self.why_lost: dict[str, int] = {}
@@ -337,6 +346,7 @@ async def _told(visitors: Visitors) -> None:
 
 async def visit(args: argparse.Namespace) -> Visitors:
     visitors = Visitors(args.url, rate=args.rate, seconds=args.seconds, seed=args.seed)
+    visitors.only = tuple(args.only)
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, visitors.stop)
     listening = asyncio.create_task(_told(visitors)) if args.told else None
@@ -355,6 +365,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=200, help="requests per second")
     parser.add_argument("--seconds", type=float, default=10, help="until then at the latest")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", nargs="+", choices=list(KINDS), default=[], help="these kinds")
     parser.add_argument("--samples", type=Path, help="write when sent, how long, kind, color there")
     parser.add_argument("--told", action="store_true", help="hear of flips on stdin; end with it")
     parser.add_argument("-o", dest="output", choices=("text", "json"), default="text")

@@ -5,7 +5,8 @@
 Answers JSON: {"service", "color", "version", "instance", "bytes", "api": what the used service
 said}. `/slow` takes 300 ms, `/stream` takes `?seconds=2` in chunks, `/healthz` is well, `/ill` and
 `/well` change that; a POST is answered with the bytes that arrived. Anything else is like `/`.
-Loopback only.
+Loopback only. With `--note FILE` it adds there, for each request, when work on it began and ended
+and whether it was a stream: three doubles, by this machine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import argparse
 import asyncio
 import json
 import signal
+import struct
+import time
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -29,6 +32,7 @@ class Identity:
     instance: int
     uses: tuple[str, int] | None = None
     well: bool = True
+    note: str | None = None
 
 
 class Upstream:
@@ -67,6 +71,12 @@ class Answering:
     def __init__(self, identity: Identity) -> None:
         self._me = identity
         self._upstream = Upstream(identity.uses) if identity.uses else None
+        self._noted = open(identity.note, "ab", buffering=0) if identity.note else None  # noqa: SIM115
+
+    def _note(self, began: float, *, stream: bool = False) -> None:
+        """Work on a request is over once its answer is known."""
+        if self._noted:
+            self._noted.write(struct.pack("ddd", began, time.monotonic(), stream))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -84,6 +94,7 @@ class Answering:
     async def _answer(
         self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        began = time.monotonic()
         target = urlsplit(head.split(" ", 2)[1])
         path = target.path.rpartition("/")[2]
         length = int(head.lower().partition("content-length: ")[2].partition("\r\n")[0] or 0)
@@ -99,10 +110,12 @@ class Answering:
         elif path == "stream":
             seconds = parse_qs(target.query).get("seconds", ["2"])[0]
             await self._stream(writer, float(seconds))
+            self._note(began, stream=True)
         else:
             if path == "slow":
                 await asyncio.sleep(SLOW_S)
             said = await self._say(length)
+            self._note(began)
             writer.write(whole(502 if "failed" in said else 200, said))
 
     async def _say(self, length: int, *, alone: bool = False) -> dict[str, object]:
@@ -174,6 +187,7 @@ def main() -> None:
     parser.add_argument("--color", default="blue")
     parser.add_argument("--version", default="1")
     parser.add_argument("--instance", type=int, default=0)
+    parser.add_argument("--note", help="a file for when each request was worked on")
     parser.add_argument("--uses", help="URL of the service it asks for each answer")
     args = parser.parse_args()
     uses = None
@@ -181,6 +195,7 @@ def main() -> None:
         parts = urlsplit(args.uses)
         uses = (parts.hostname or "127.0.0.1", parts.port or 80)
     me = Identity(args.service, args.color, args.version, args.instance, uses)
+    me.note = args.note
     asyncio.run(run(me, args.port))
 
 

@@ -253,8 +253,8 @@ def _endpoints(name: str, service: Service, color: Color) -> Json:
 def _gate() -> Json:
     """Where requests wait: a socket of the driver, only there while it holds.
 
-    A driver that died refuses connections; one that was stopped is found out by the health check,
-    and the connections that wait at it are closed. Either way everything goes on.
+    A driver that died refuses connections, and everything goes on at once. One that was stopped is
+    found out by the health check: nobody new waits for it, and who waits does so to the bound.
     """
     here = {"endpoint": {"address": {"pipe": {"path": names.GATE_SOCKET}}}}
     check = {
@@ -273,7 +273,6 @@ def _gate() -> Json:
         "circuit_breakers": _UNLIMITED,
         # Workers hear at once whether it is there; by default they may hear a second later.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
-        "close_connections_on_host_health_failure": True,
         "health_checks": [check],
         "load_assignment": {"cluster_name": names.GATE, "endpoints": [{"lb_endpoints": [here]}]},
     }
