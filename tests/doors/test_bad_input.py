@@ -10,7 +10,7 @@ import os
 import socket
 import tarfile
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import chdir, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -54,7 +54,7 @@ class Folder:
 
     def __call__(self, *words: str) -> Said:
         out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
+        with redirect_stdout(out), redirect_stderr(err), chdir(self.at):
             code = app.run(["--site", str(self.at), *words])
         return Said(code, out.getvalue(), " ".join(err.getvalue().split()))
 
@@ -172,7 +172,7 @@ def test_a_port_taken_by_a_stranger_is_found_before_anything_is_opened(folder: F
         stranger.listen()
         said = folder("deploy", "1")
     assert said.code == Exit.BAD_INPUT
-    assert f"port {folder.port} of web/blue/0 is taken by pid {os.getpid()}" in said.err
+    assert f"Port {folder.port} of web/blue/0 is taken by pid {os.getpid()}" in said.err
     assert not folder.touched
 
 

@@ -192,7 +192,7 @@ def test_what_was_seen_goes_before_what_the_journal_remembers() -> None:
     web = next(s for s in who_serves(story.chronicle, story.sighting) if s.service == "web")
     assert (web.share.blue, web.share.green, web.seen) == (50, 50, True)
     unseen = render.serving_line(story.chronicle, None, story.now)
-    assert unseen.startswith("as far as the journal knows, web 2 and api 2 serve on green")
+    assert unseen.startswith("As far as the journal knows, web 2 and api 2 serve on green")
 
 
 def test_drift_is_named_and_says_what_can_be_done() -> None:

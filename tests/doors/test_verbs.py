@@ -347,7 +347,7 @@ def test_history_tells_a_rollout_entry_by_entry(waiting: Desk) -> None:
 
 def test_releases_are_told_with_what_can_be_had(waiting: Desk) -> None:
     said = waiting("releases")
-    assert "can be had: 1, 2, 3, 4" in said.out
+    assert "can be had: 4, 3, 2, 1" in said.out
 
 
 LOOKS = (

@@ -67,7 +67,9 @@ def tell(answer: Answer, picture: Picture | None, *, as_json: bool, color: bool)
     elif steps:
         print("\n".join(next_lines(steps, out)))
     if picture is not None and not answer.whole:
-        print(out.ink(Ink.STRONG, _serving(picture)))
+        line = _serving(picture)  # one line for whoever reads the last one; people see it fitted
+        lines = out.wrapped(line) if sys.stdout.isatty() else [line]
+        print("\n".join(out.ink(Ink.STRONG, part) for part in lines))
 
 
 def _steps(answer: Answer, picture: Picture | None) -> tuple[NextStep, ...]:

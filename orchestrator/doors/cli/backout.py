@@ -13,10 +13,13 @@ import typer
 
 if TYPE_CHECKING:
     from orchestrator.core.chronicle import Backout, Nothing
-    from orchestrator.core.record import Wish
+    from orchestrator.core.model import Release
+    from orchestrator.core.record import Outcome, Wanted, Wish
     from orchestrator.core.rollout import Rollout
+    from orchestrator.core.sight import Sighting
     from orchestrator.doors.cli.answer import Answer, Done
     from orchestrator.doors.cli.visit import Visit
+    from orchestrator.engine.advance import Standing
 
 
 def backout(
@@ -70,9 +73,20 @@ async def _turn(visit: Visit, rollout: Rollout, why: str) -> Answer:
     if visit.chronicle.open is None:  # it closed in this very moment
         return await _undo_closed(visit, [])
     standing = await drive.carry_on(visit, rollout.id, doing=f"backing out of rollout {rollout.id}")
-    if asked and (reason := await drive.answer_to(visit, asked)):
+    reason = await drive.answer_to(visit, asked) if asked else ""
+    if reason and not _as_wanted(standing, rollout.id, wanted):
         raise refused(f"It does not go back: {reason}.", code=Exit.FORBIDDEN)
     return await ended(visit, standing, rollout.id, wanted=wanted)
+
+
+def _as_wanted(standing: Standing, rollout: int, wanted: Outcome) -> bool:
+    """Whether it goes where it was asked to, whoever asked first."""
+    from orchestrator.core.record import Kind
+
+    is_open = standing.chronicle.open
+    if is_open is not None and is_open.id == rollout:
+        return is_open.backing_out or is_open.wish.kind is Kind.BACKOUT
+    return any(p.id == rollout and p.outcome is wanted for p in standing.chronicle.past)
 
 
 # -- After it closed -----------------------------------------------------------------------
@@ -83,23 +97,37 @@ async def _undo_closed(visit: Visit, to: list[str]) -> Answer:
     from orchestrator.doors.cli.opened import answer_for
     from orchestrator.doors.cli.wishes import spoken
 
-    wish = await _further(visit, to) if to else _one_back(visit)
+    wish = await _further(visit, to) if to else await _one_back(visit)
     opened = await drive.open_and_drive(
         visit, wish, policy=visit.file.policy, doing=f"backing out to {spoken(wish)}"
     )
-    return await answer_for(visit, opened)
+    return await answer_for(visit, opened, wish)
 
 
-def _one_back(visit: Visit) -> Wish:
+async def _one_back(visit: Visit) -> Wish:
     from orchestrator.core.chronicle import Nothing, backout_of
-    from orchestrator.core.record import Kind, Wanted, Wish
+    from orchestrator.core.record import Kind, Wish
+    from orchestrator.engine.world import survey
 
     found = backout_of(visit.chronicle)
     if isinstance(found, Nothing):
         raise _nothing(found)
     visit.say(_undoes(found))
-    wanted = tuple(Wanted(service, release) for service, release in found.wanted)
+    sighting = await survey(visit.world, None)
+    wanted = tuple(_wanted(visit, *pair, sighting) for pair in found.wanted)
     return Wish(wanted, Kind.BACKOUT, undoes=found.undoes.id)
+
+
+def _wanted(visit: Visit, service: str, release: Release, sighting: Sighting) -> Wanted:
+    """With its artifact, where what was staged of it is lost."""
+    from orchestrator.core.model import Color
+    from orchestrator.core.record import Wanted
+    from orchestrator.doors.cli.wishes import source_of
+
+    if any(release in sighting.at(service, color).staged for color in Color):
+        return Wanted(service, release)
+    described = visit.world.site.service(service)
+    return Wanted(service, release, source_of(visit.world.artifacts, described, release))
 
 
 async def _further(visit: Visit, to: list[str]) -> Wish:

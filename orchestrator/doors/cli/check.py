@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.visit import Visit
 
+SHOWN = 8  # versions in a line
+
 
 def check(ctx: typer.Context) -> None:
     """Say everything that is wrong with the site file and with the world it names: Envoy, ports,
@@ -98,11 +100,13 @@ def _ports(site: Site) -> list[Finding]:
 
 
 def _artifacts(visit: Visit) -> list[Finding]:
+    from orchestrator.doors.cli.wishes import newest_first
+
     found = []
     for service in visit.file.services:
         versions = visit.world.artifacts.available(service)
         if versions:
-            shown = ", ".join(versions[-8:])
+            shown = newest_first(versions, SHOWN)
             found.append(Finding(False, f"{service.name}: {service.artifact} finds {shown}"))
         else:
             what = f"{service.name}: nothing is at {service.artifact}; put a release there"

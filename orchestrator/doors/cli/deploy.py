@@ -84,7 +84,7 @@ async def _deployed(visit: Visit, wish: Wish, policy: Policy, *, grant: bool, wa
         opened = await drive.open_and_drive(
             visit, wish, policy=policy, doing=doing, grant=grant, wait_for=wait_for
         )
-    return await answer_for(visit, opened)
+    return await answer_for(visit, opened, wish)
 
 
 async def _ports_are_free(visit: Visit, wish: Wish) -> None:

@@ -14,6 +14,8 @@ from orchestrator.core.decide import For, Wait, decide
 from orchestrator.core.model import Policy
 from orchestrator.core.record import Answered, Entry, Granted, Request, Wish
 from orchestrator.core.rollout import Rollout
+from orchestrator.doors.cli.answer import Answer, Done
+from orchestrator.doors.cli.exits import Exit
 from orchestrator.doors.cli.visit import Visit
 from orchestrator.engine.advance import Standing, advance
 from orchestrator.engine.driver import Driver, driving
@@ -78,7 +80,7 @@ async def _follow(visit: Visit, rollout: int, wait_for: tuple[For, ...]) -> Stan
             await visit.catch_up()
             is_open = visit.chronicle.open
             if visit.stops.asked:
-                return Standing(visit.chronicle, stopped=True)
+                raise await _looked_on(visit, rollout)
             if is_open is None or is_open.id != rollout:
                 return Standing(visit.chronicle)
             move = decide(is_open, world.clock.now())
@@ -88,6 +90,23 @@ async def _follow(visit: Visit, rollout: int, wait_for: tuple[For, ...]) -> Stan
             if holder is None or not holder.alive or world.clock.now() > holder.until_s:
                 return None  # gone, or asleep past its term: whoever asked takes over
             await world.clock.sleep(LOOK_S)
+
+
+async def _looked_on(visit: Visit, rollout: int) -> Done:
+    """Whoever followed along has gone; whoever drives goes on."""
+    holder = await visit.world.lease.holder()
+    who = f"{holder.by} goes on driving" if holder and holder.alive else "nobody drives"
+    problem = f"Stopped looking on; {who} rollout {rollout}. What was asked for stays asked for."
+    return Done(
+        Answer(
+            Exit.INTERRUPTED,
+            "looked-on",
+            problem=problem,
+            next=(("bgctl status -w", "look on again"), ("bgctl backout", "go back")),
+            rollout=rollout,
+            records=await visit.records(),
+        )
+    )
 
 
 # -- Asking --------------------------------------------------------------------------------

@@ -12,8 +12,10 @@ from orchestrator.core.chronicle import Past
 from orchestrator.core.decide import For, why_gave_up
 from orchestrator.core.record import Outcome
 from orchestrator.core.rollout import Rollout
+from orchestrator.core.words import sentence
 from orchestrator.doors.cli.answer import Answer
 from orchestrator.doors.cli.exits import Exit
+from orchestrator.doors.cli.paper import capital
 from orchestrator.doors.cli.visit import Visit
 from orchestrator.doors.cli.wishes import spoken
 from orchestrator.engine.advance import Standing
@@ -40,7 +42,7 @@ async def ended(
 def _closed(past: Past | None, rollout: int, wanted: Outcome) -> Answer:
     if past is None:
         return Answer(Exit.SOMEBODY_ELSE, "closed", problem=f"Rollout {rollout} closed long ago.")
-    said = "\n".join(_sentence(remark) for remark in past.remarks)
+    said = "\n".join(sentence(capital(remark)) for remark in past.remarks)
     if past.outcome is wanted:
         return Answer(Exit.DONE, past.outcome.value, text=said)
     why = f": {past.reason}" if past.reason else ""
@@ -50,7 +52,9 @@ def _closed(past: Past | None, rollout: int, wanted: Outcome) -> Answer:
             return Answer(Exit.DONE, past.outcome.value, text=said, problem=problem)
         case Outcome.BACKED_OUT:
             problem = f"Rollout {rollout} went back, and everything is as it was before{why}."
-            return Answer(Exit.WENT_BACK, past.outcome.value, text=said, problem=problem)
+            if said:
+                problem = f"Rollout {rollout} went back{why}.\nNot as it was before: {said}"
+            return Answer(Exit.WENT_BACK, past.outcome.value, problem=problem)
         case Outcome.REPLACED:
             problem = f"Rollout {rollout} went back to make room for another wish{why}."
             return Answer(Exit.SOMEBODY_ELSE, past.outcome.value, text=said, problem=problem)
@@ -59,10 +63,6 @@ def _closed(past: Past | None, rollout: int, wanted: Outcome) -> Answer:
             return Answer(Exit.STUCK, past.outcome.value, text=said, problem=problem)
         case _:
             assert_never(past.outcome)
-
-
-def _sentence(remark: str) -> str:
-    return remark[:1].upper() + remark[1:] + ("" if remark.endswith(".") else ".")
 
 
 # -- Open ----------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ def switch(
     """
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _granted(visit, "cutover", why, hold=hold, no_hold=no_hold))
+    run(ctx, lambda visit: _granted(visit, "cutover", why, "switch", hold=hold, no_hold=no_hold))
 
 
 def grant(ctx: typer.Context, gate: GateName, why: Why = "") -> None:
@@ -49,17 +49,18 @@ def deny(ctx: typer.Context, gate: GateName, why: Why = "") -> None:
 
 
 async def _granted(
-    visit: Visit, gate: str, why: str, *, hold: str | None = None, no_hold: bool = False
-) -> Answer:
+    visit: Visit, gate: str, why: str, verb: str = "grant", *, hold: str | None = None,
+    no_hold: bool = False,
+) -> Answer:  # fmt: skip
     from orchestrator.core.record import Granted
 
-    rollout = _open(visit)
+    rollout = _open(visit, verb)
     asked_s = hold_s(rollout.policy, hold, no_hold)
     if _passed(rollout, gate):
         _must_be_said_then(asked_s)
         visit.say(f"{gate!r} was granted before; going on with rollout {rollout.id}.")
         return await _driven(visit, rollout, None)
-    _must_stand_open(rollout, gate)
+    _must_stand_open(rollout, gate, verb)
     granted = Granted(rollout.id, gate, rollout.attempt, visit.by, why, asked_s)
     return await _driven(visit, rollout, granted)
 
@@ -67,8 +68,8 @@ async def _granted(
 async def _denied(visit: Visit, gate: str, why: str) -> Answer:
     from orchestrator.core.record import Asked, What
 
-    rollout = _open(visit)
-    _must_stand_open(rollout, gate)
+    rollout = _open(visit, "deny")
+    _must_stand_open(rollout, gate, "deny")
     asked = Asked(rollout.id, What.DENY, visit.by, why, target=gate)
     return await _driven(visit, rollout, asked, back=True)
 
@@ -80,24 +81,27 @@ async def _driven(
     from orchestrator.doors.cli import drive
     from orchestrator.doors.cli.answer import refused
     from orchestrator.doors.cli.endings import ended
+    from orchestrator.doors.cli.exits import Exit
 
     asked = await drive.ask(visit, request) if request else None
     standing = await drive.carry_on(visit, rollout.id, doing=f"switching rollout {rollout.id}")
-    if asked and (reason := await drive.answer_to(visit, asked)):
-        raise refused(f"It was not done: {reason}.")
     wanted = Outcome.BACKED_OUT if back else Outcome.ROLLED_OUT
-    return await ended(visit, standing, rollout.id, wanted=wanted)
+    answer = await ended(visit, standing, rollout.id, wanted=wanted)
+    reason = await drive.answer_to(visit, asked) if asked else ""
+    if reason and answer.exit is not Exit.DONE:  # somebody may have asked for the same before
+        raise refused(f"It was not done: {reason}.")
+    return answer
 
 
-def _open(visit: Visit) -> Rollout:
+def _open(visit: Visit, verb: str) -> Rollout:
     from orchestrator.doors.cli.answer import refused
 
     if visit.chronicle.open is None:
         raise refused(
-            "There is nothing to switch: no rollout is open.",
+            f"There is nothing to {verb}: no rollout is open.",
             ("bgctl deploy WISH", "brings a release up"),
             ("bgctl history", "what was done so far"),
-            outcome="nothing-to-switch",
+            outcome=f"nothing-to-{verb}",
         )
     return visit.chronicle.open
 
@@ -119,9 +123,15 @@ def _must_be_said_then(asked_s: float | None) -> None:
         raise refused("The cutover was granted before; how long to hold was said then.")
 
 
-def _must_stand_open(rollout: Rollout, gate: str) -> None:
+def _must_stand_open(rollout: Rollout, gate: str, verb: str) -> None:
+    from orchestrator.config.mistakes import choice
+    from orchestrator.core.steps import Gate
     from orchestrator.doors.cli.answer import refused
 
+    gates = tuple(step.name for step in rollout.steps if isinstance(step, Gate))
+    if gate not in gates:
+        there = f"there is {choice(gates)}" if gates else "it has none"
+        raise refused(f"Rollout {rollout.id} has no gate {gate!r}: {there}.")
     if rollout.gate is not None and rollout.gate.name == gate:
         return
     if rollout.stuck:
@@ -130,9 +140,11 @@ def _must_stand_open(rollout: Rollout, gate: str) -> None:
         why = "it is going back"
     elif rollout.gate is not None:
         why = f"it waits at {rollout.gate.name!r}"
+    elif _passed(rollout, gate):
+        why = f"{gate!r} was granted before"
     else:
-        why = f"it has not come to a gate {gate!r}"
+        why = f"it has not come to {gate!r} yet"
     raise refused(
-        f"There is nothing to grant: rollout {rollout.id} is open, but {why}.",
-        outcome="nothing-to-switch",
+        f"There is nothing to {verb}: rollout {rollout.id} is open, but {why}.",
+        outcome=f"nothing-to-{verb}",
     )

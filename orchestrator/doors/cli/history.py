@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrator.doors.cli.visit import Visit
 
 ENTRIES = 1000
+SHOWN = 12  # versions that can be had
 
 
 def history(
@@ -64,7 +65,7 @@ async def _story(visit: Visit, rollout: int) -> Answer:
     entries = await visit.world.journal.history(rollout=rollout, last=ENTRIES)
     if not entries:
         count = visit.chronicle.rollouts
-        there = f"there are 1 to {count}" if count else "there is none yet"
+        there = f"there are 1 to {count}" if count > 1 else "there is 1" if count else "none yet"
         raise refused(f"There is no rollout {rollout}: {there}.", ("bgctl history", "all of them"))
     if visit.setting.json:
         more = render.story_data(entries)
@@ -76,6 +77,7 @@ async def _releases(visit: Visit) -> Answer:
     from orchestrator.doors.cli import render
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.exits import Exit
+    from orchestrator.doors.cli.wishes import newest_first
 
     picture = await visit.picture()
     artifacts, services = visit.world.artifacts, visit.world.site.services
@@ -83,6 +85,11 @@ async def _releases(visit: Visit) -> Answer:
     if visit.setting.json:
         more = render.releases_data(picture) | {"available": can_be_had}
         return Answer(Exit.DONE, "told", more=more)
-    had = [f"{name} can be had: {', '.join(v) or 'none'}" for name, v in can_be_had.items()]
-    text = "\n".join((render.releases(picture, visit.paper()), *had))
+    paper = visit.paper()
+    had = [
+        line
+        for name, versions in can_be_had.items()
+        for line in paper.wrapped(f"{name} can be had: {newest_first(versions, SHOWN) or 'none'}")
+    ]
+    text = "\n".join((render.releases(picture, paper), *had))
     return Answer(Exit.DONE, "told", text=text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -20,6 +20,7 @@ from orchestrator.doors.cli.talk_plain import PlainTalk
 from orchestrator.ports.witness import Witness
 
 REDRAW_MIN_S = 0.1  # ten pictures a second are enough for anybody
+STOP_LOOK_S = 0.05  # how soon a picture that nobody wants any more is left
 REPEAT_S = 30.0  # off a terminal: how often a picture is repeated in which only times changed
 TIMES = re.compile(r"\d\d:\d\d:\d\d|\d+(\.\d+)? (ms|s|min|h|d)\b")
 
@@ -68,43 +69,56 @@ def _can_move(paper: Paper) -> bool:
 
 
 async def watch(
-    render_once: Callable[[], Awaitable[str]], every_s: float, *, stream: TextIO
+    render_once: Callable[[], Awaitable[str]],
+    every_s: float,
+    *,
+    stream: TextIO,
+    ended: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Draw again and again until cancelled: in place on a terminal, one after another elsewhere.
+    """Draw again and again until `ended`: in place on a terminal, one after another elsewhere.
 
     `render_once` is asked at most ten times a second. What is too high loses its top.
     """
-    every_s = max(every_s, REDRAW_MIN_S)
+    pictures = _pictures(render_once, max(every_s, REDRAW_MIN_S), ended)
     if stream.isatty():
-        await _in_place(render_once, every_s, stream)
+        await _in_place(pictures, stream)
     else:
-        await _one_after_another(render_once, every_s, stream)
+        await _one_after_another(pictures, stream)
 
 
-async def _in_place(
-    render_once: Callable[[], Awaitable[str]], every_s: float, stream: TextIO
-) -> None:
+async def _pictures(
+    render_once: Callable[[], Awaitable[str]], every_s: float, ended: Callable[[], bool]
+) -> AsyncIterator[str]:
+    """Also a look that takes long is ended at once."""
     import asyncio
 
+    while not ended():
+        drawing, begun_s = asyncio.ensure_future(render_once()), time.monotonic()
+        try:
+            while not drawing.done() and not ended():
+                await asyncio.wait((drawing,), timeout=STOP_LOOK_S)
+            if not drawing.done():
+                return
+            yield drawing.result()
+        finally:
+            drawing.cancel()
+        while not ended() and time.monotonic() - begun_s < every_s:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(STOP_LOOK_S)
+
+
+async def _in_place(pictures: AsyncIterator[str], stream: TextIO) -> None:
     from orchestrator.doors.cli.screen import Screen
 
     with Screen(stream) as screen:
-        while True:
-            screen.draw(await render_once())
-            await asyncio.sleep(every_s)
+        async for picture in pictures:
+            screen.draw(picture)
 
 
-async def _one_after_another(
-    render_once: Callable[[], Awaitable[str]], every_s: float, stream: TextIO
-) -> None:
-    import asyncio
-
+async def _one_after_another(pictures: AsyncIterator[str], stream: TextIO) -> None:
     before, written_s = "", 0.0
-    while True:
-        text = await render_once()
+    async for text in pictures:
         now_s = time.monotonic()
         if TIMES.sub("", text) != before or now_s - written_s >= REPEAT_S:
             stream.write(text + "\n\n")
             stream.flush()
             before, written_s = TIMES.sub("", text), now_s
-        await asyncio.sleep(every_s)

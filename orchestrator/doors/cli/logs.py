@@ -44,17 +44,17 @@ def logs(
 
 
 def _colors(visit: Visit, service: str, color: str | None) -> tuple[Color, ...]:
-    from orchestrator.config.mistakes import choice
     from orchestrator.core.model import Color
     from orchestrator.doors.cli.answer import refused
+    from orchestrator.doors.cli.wishes import unknown
 
     known = tuple(s.name for s in visit.world.site.services)
     if service not in known:
-        raise refused(f"there is no service {service!r}: there is {choice(known)}")
+        raise refused(unknown(service, known))
     if color is None:
         return tuple(Color)
     if color not in {c.value for c in Color}:
-        raise refused(f"there is no color {color!r}: there is `blue` or `green`")
+        raise refused(f"There is no color {color!r}: there is `blue` or `green`.")
     return (Color(color),)
 
 

@@ -12,12 +12,15 @@ import os
 import re
 import shutil
 import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from enum import Enum
 from typing import TextIO
 
 WHOLE = re.compile(r"`[^`]*`|\d (?:ms|s|min|h|d)\b")  # is not broken over two lines
+FIRST_WORD = re.compile(r"([a-z]+)(?:[,;:.]? (?! )|[,;:.]?$)")
+SAID_MAX = 300  # of what others said; all of it is in `history` and `-o json`
 HARD_SPACE = "\xa0"
 WIDTH = 80
 WIDTH_MIN, WIDTH_MAX = 40, 100  # longer lines are hard to read, however wide the terminal is
@@ -102,6 +105,17 @@ def size_of(stream: TextIO) -> os.terminal_size:
     except (OSError, ValueError):
         return shutil.get_terminal_size()
     return size if size.columns and size.lines else shutil.get_terminal_size()
+
+
+def capital(text: str, names: Iterable[str] = ()) -> str:
+    """The sentence with a capital letter, unless it begins with a name or with no plain word."""
+    word = FIRST_WORD.match(text)
+    return text if word is None or word[1] in names else text[:1].upper() + text[1:]
+
+
+def briefly(text: str, most: int = SAID_MAX) -> str:
+    """A long text cut at a word."""
+    return text if len(text) <= most else f"{text[:most].rsplit(' ', 1)[0].rstrip(' ,;:(')} …"
 
 
 def harmless(text: str) -> str:

@@ -7,10 +7,10 @@ seen, that is said.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from orchestrator.core.chronicle import Backout, Chronicle, Standby, backout_of
+from orchestrator.core.chronicle import Backout, Chronicle, Nothing, Standby, backout_of
 from orchestrator.core.decide import For, Wait, decide
 from orchestrator.core.drift import drift
 from orchestrator.core.health import Verdict
@@ -18,6 +18,7 @@ from orchestrator.core.model import Color, Release, Share, Site
 from orchestrator.core.rollout import Rollout
 from orchestrator.core.sight import Sighting
 from orchestrator.core.words import joined, share_of
+from orchestrator.doors.cli.paper import capital
 from orchestrator.ports.lease import Holder
 
 
@@ -31,11 +32,18 @@ class Picture:
     addresses: Mapping[str, str] = field(default_factory=dict)  # service -> URL for people
     previews: Mapping[tuple[str, Color], str] = field(default_factory=dict)  # one color, by URL
     verdicts: Mapping[tuple[str, Color], Verdict] = field(default_factory=dict)  # sampled just now
+    room: int | None = None  # bytes free where the journal lies; None: nobody looked
 
     @property
     def driven(self) -> bool:
         """Whether somebody is there who lets time-outs take effect."""
-        return self.holder is not None and self.holder.alive
+        return self.holder is not None and self.holder.alive and not self.overdue
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its term ran out with its process still there: it is stopped, or cannot write."""
+        holder = self.holder
+        return holder is not None and holder.alive and self.now > holder.until_s
 
 
 # -- Who serves ----------------------------------------------------------------------------
@@ -49,25 +57,46 @@ class Serves:
     share: Share
     release: Release | None
     seen: bool
+    runs: int | None = None  # of the color that serves; None: nobody could see
+    count: int = 0  # how many should
+
+    @property
+    def silent(self) -> bool:
+        """All traffic goes to a color of which nothing runs."""
+        return self.runs == 0
 
 
 def who_serves(chronicle: Chronicle, sighting: Sighting | None) -> tuple[Serves, ...]:
     """One for each service that is known, in the order in which people named them."""
     if sighting is None or not sighting.switch.up:
         return tuple(
-            Serves(s.service, Share.all_to(s.color), s.release, seen=False)
+            _counted(
+                Serves(s.service, Share.all_to(s.color), s.release, seen=False), chronicle, sighting
+            )
             for s in chronicle.serving
         )
     known = [s.service for s in chronicle.serving]
     known += [w.service for w in chronicle.open.wish.wanted] if chronicle.open else []
     known += [name for name, _ in sighting.switch.shares]
-    return tuple(_seen(name, sighting) for name in dict.fromkeys(known))
+    return tuple(_seen(name, chronicle, sighting) for name in dict.fromkeys(known))
 
 
-def _seen(service: str, sighting: Sighting) -> Serves:
+def _seen(service: str, chronicle: Chronicle, sighting: Sighting) -> Serves:
     share = sighting.share(service)
     release = sighting.at(service, share.live).current if share.live else None
-    return Serves(service, share, release, seen=True)
+    return _counted(Serves(service, share, release, seen=True), chronicle, sighting)
+
+
+def _counted(serves: Serves, chronicle: Chronicle, sighting: Sighting | None) -> Serves:
+    """With how many run of the color that serves, where that could be seen."""
+    color = serves.share.live
+    if sighting is None or color is None or not sighting.saw(serves.service, color):
+        return serves
+    seen = sighting.at(serves.service, color)
+    known = chronicle.serves(serves.service)
+    count = known.count if known else len(seen.instances)
+    release = serves.release or (known.release if known and known.color is color else None)
+    return replace(serves, release=release, runs=seen.running(), count=max(count, 1))
 
 
 def serving_line(chronicle: Chronicle, sighting: Sighting | None, now: float) -> str:
@@ -75,7 +104,7 @@ def serving_line(chronicle: Chronicle, sighting: Sighting | None, now: float) ->
     serving = who_serves(chronicle, sighting)
     back = way_back(chronicle, now, sighting)
     line = f"{_who(serving)}; {back}" if back else _who(serving)
-    return line + "."
+    return capital(line, [s.service for s in serving]) + "."
 
 
 def who_serves_in_words(chronicle: Chronicle, sighting: Sighting | None) -> str:
@@ -84,15 +113,12 @@ def who_serves_in_words(chronicle: Chronicle, sighting: Sighting | None) -> str:
 
 
 def _who(serving: tuple[Serves, ...]) -> str:
-    groups: dict[str, list[str]] = {}
-    for s in serving:
-        if s.share.live:
-            name = f"{s.service} {s.release.version}" if s.release else s.service
-            groups.setdefault(s.share.live.value, []).append(name)
+    live = [s for s in serving if s.share.live]
     said = [
         f"{joined(names)} {'serves' if len(names) == 1 else 'serve'} on {color}"
-        for color, names in groups.items()
+        for color, names in _by_color([s for s in live if not s.silent]).items()
     ]
+    said += [_should(s) for s in live if s.silent]
     said += [f"{s.service} goes to {share_of(s.share)}" for s in serving if s.share.split]
     silent = [s.service for s in serving if not s.share.live and not s.share.split]
     if not said:
@@ -103,6 +129,23 @@ def _who(serving: tuple[Serves, ...]) -> str:
     return unsure + ", ".join(said)
 
 
+def _by_color(serving: Iterable[Serves]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for s in serving:
+        groups.setdefault(share_of(s.share), []).append(_named(s))
+    return groups
+
+
+def _named(serves: Serves) -> str:
+    return f"{serves.service} {serves.release.version}" if serves.release else serves.service
+
+
+def _should(serves: Serves) -> str:
+    """Never that something serves which does not run."""
+    where = share_of(serves.share)
+    return f"{_named(serves)} should serve on {where}, and 0 of {serves.count} run there"
+
+
 # -- The way back --------------------------------------------------------------------------
 
 
@@ -111,6 +154,8 @@ def way_back(chronicle: Chronicle, now: float, sighting: Sighting | None = None)
     if chronicle.open is not None:
         return _way_back_inside(chronicle.open)
     backout = backout_of(chronicle)
+    if backout is Nothing.ALREADY_BACK:
+        return _still_warm(chronicle, sighting)
     if not isinstance(backout, Backout):
         return ""
     standbys = instant_standbys(chronicle, backout, sighting)
@@ -121,6 +166,23 @@ def way_back(chronicle: Chronicle, now: float, sighting: Sighting | None = None)
         still = "still open, but due to end" if over else "open"
         return f"the way back to {to} is {still} (standby {colors}): `bgctl backout`"
     return f"the way back to {to} is not instant, it has to be started again: `bgctl backout`"
+
+
+def _still_warm(chronicle: Chronicle, sighting: Sighting | None) -> str:
+    """The standby that a deploy left alone which then went back."""
+    standbys = [s for s in chronicle.standbys if warm(s, sighting)]
+    if not standbys:
+        return ""
+    named = joined(
+        f"{joined(names)} on {color}"
+        for color, names in _by_color(
+            Serves(s.service, Share.all_to(s.color), s.release, seen=True) for s in standbys
+        ).items()
+    )
+    to = " ".join(f"--to {s.service}={s.release.version}" for s in standbys)
+    if len({s.release.version for s in standbys}) == 1 and len(standbys) == len(chronicle.serving):
+        to = f"--to {standbys[0].release.version}"
+    return f"{named} still {'stands' if len(standbys) == 1 else 'stand'} by: `bgctl backout {to}`"
 
 
 def _way_back_inside(rollout: Rollout) -> str:

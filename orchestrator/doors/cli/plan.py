@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from orchestrator.core.record import Wish
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.visit import Visit
     from orchestrator.engine.opening import Considered
@@ -28,7 +29,7 @@ def plan(ctx: typer.Context, wish: Wishes, again: Again = False) -> None:
     from orchestrator.doors.cli.visit import run
 
     async def work(visit: Visit) -> Answer:
-        return _planned(visit, await _considered(visit, wish, again=again))
+        return _planned(visit, *await _considered(visit, wish, again=again))
 
     run(ctx, work)
 
@@ -43,12 +44,12 @@ def prove(ctx: typer.Context, wish: Wishes, again: Again = False) -> None:
     from orchestrator.doors.cli.visit import run
 
     async def work(visit: Visit) -> Answer:
-        return _proven(await _considered(visit, wish, again=again))
+        return _proven(visit, *await _considered(visit, wish, again=again))
 
     run(ctx, work)
 
 
-async def _considered(visit: Visit, words: list[str], *, again: bool) -> Considered:
+async def _considered(visit: Visit, words: list[str], *, again: bool) -> tuple[Considered, Wish]:
     from orchestrator.doors.cli.wishes import wish_of
     from orchestrator.engine.opening import consider
 
@@ -56,10 +57,13 @@ async def _considered(visit: Visit, words: list[str], *, again: bool) -> Conside
     wish = wish_of(words, visit.file, visit.world.artifacts, again=again)
     if (is_open := visit.chronicle.open) is not None:
         visit.say(f"Rollout {is_open.id} is open; this is a plan from where things stand now.")
-    return await consider(visit.world, wish, visit.chronicle, policy=visit.file.policy, by=visit.by)
+    considered = await consider(
+        visit.world, wish, visit.chronicle, policy=visit.file.policy, by=visit.by
+    )
+    return considered, wish
 
 
-def _planned(visit: Visit, considered: Considered) -> Answer:
+def _planned(visit: Visit, considered: Considered, wish: Wish) -> Answer:
     from dataclasses import replace
 
     from orchestrator.doors.cli import render
@@ -69,12 +73,12 @@ def _planned(visit: Visit, considered: Considered) -> Answer:
 
     more = render.plan_data(considered) if visit.setting.json else {}
     if not _opens(considered):
-        return replace(not_opened(considered), more=more)
+        return replace(not_opened(considered, visit.chronicle, wish), more=more)
     text = "" if visit.setting.json else render.plan(considered, visit.paper())
     return Answer(Exit.TO_DO, "to-do", text=text, more=more)
 
 
-def _proven(considered: Considered) -> Answer:
+def _proven(visit: Visit, considered: Considered, wish: Wish) -> Answer:
     from orchestrator.core.prove import Proof
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.exits import Exit
@@ -82,7 +86,7 @@ def _proven(considered: Considered) -> Answer:
 
     proof = considered.proof
     if not _opens(considered) or not isinstance(proof, Proof):
-        return not_opened(considered)
+        return not_opened(considered, visit.chronicle, wish)
     back = "no point of no return"
     if proof.no_return is not None:
         back = f"point of no return: step {proof.no_return + 1}"

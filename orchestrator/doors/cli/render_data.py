@@ -89,6 +89,7 @@ def status_data(picture: Picture) -> Data:
         "driver": None if holder is None else _driver(holder),
         "drift": list(drifts(picture)),
         "unreached": [] if sighting is None else list(sighting.unreached),
+        "room": picture.room,
         "switch_up": None if sighting is None else sighting.switch.up,
     }
 
@@ -99,6 +100,7 @@ def _driver(holder: Holder) -> Data:
         "doing": holder.doing,
         "since": holder.since_s,
         "alive": holder.alive,
+        "until": holder.until_s,
         "epoch": holder.epoch,
     }
 

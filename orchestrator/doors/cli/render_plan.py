@@ -6,7 +6,7 @@ instant way back to an older release, and the point of no return, are ruled acro
 
 from __future__ import annotations
 
-import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.core.model import Otherwise, Policy
@@ -86,8 +86,8 @@ def _step(index: int, step: Step, policy: Policy, open_still: bool, paper: Paper
             *(paper.wrapped(f"↑ {undo}", first="    ", later="      ") if undo else ()),
         ]
     room = paper.width - SIDE - 3
-    left = textwrap.wrap(harmless(said), room, subsequent_indent="    ", break_on_hyphens=False)
-    right = textwrap.wrap(harmless(undo), SIDE - 2)
+    left = replace(paper, width=room).wrapped(said, later="    ")
+    right = replace(paper, width=SIDE - 2).wrapped(undo) if undo else []
     rows = max(len(left), len(right))
     left, right = left + [""] * (rows - len(left)), right + [""] * (rows - len(right))
     line = "│" if open_still else " "

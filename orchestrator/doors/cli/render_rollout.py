@@ -116,6 +116,12 @@ def _driver(picture: Picture, paper: Paper) -> list[str]:
     holder = picture.holder
     if holder is not None and holder.alive:
         pid = f", pid {holder.pid}" if holder.pid else ""
+        if picture.overdue:
+            silent = span(int(picture.now - holder.until_s + picture.site.policy.lease_s))
+            return paper.wrapped(
+                f"{holder.by} drives it{pid}: {holder.doing}. No sign of it for {silent}; the next"
+                " command takes over."
+            )
         clock = paper.clock(holder.since_s, picture.now)
         return paper.wrapped(f"{holder.by} drives it{pid}, since {clock}: {holder.doing}.")
     wait = waits_for(picture.chronicle.open, picture.now) if picture.chronicle.open else None

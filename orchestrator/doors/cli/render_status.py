@@ -8,39 +8,49 @@ rollout in `render_rollout`.
 from __future__ import annotations
 
 from orchestrator.core.chronicle import Standby
-from orchestrator.core.drift import drift
+from orchestrator.core.drift import Drift, drift
 from orchestrator.core.narrate import narrate
-from orchestrator.core.words import joined, span
-from orchestrator.doors.cli.paper import Ink, Paper
+from orchestrator.core.words import joined, sentence, span
+from orchestrator.doors.cli.paper import Ink, Paper, briefly
 from orchestrator.doors.cli.picture import Picture, next_steps, serving_line, warm
 from orchestrator.doors.cli.render_history import past_in_words
 from orchestrator.doors.cli.render_rollout import rollout_lines
 from orchestrator.doors.cli.render_tree import tree
 from orchestrator.doors.cli.render_trouble import next_lines
 
+ROOM_MIN = 1_000_000  # bytes; a rollout and its way back are written into that with ease
+LOOK_ON = "bgctl status -w"
 
-def status(picture: Picture, paper: Paper) -> str:
-    """The whole picture; it ends with `serving_line`. Where the paper is not high enough, less."""
-    whole = _drawn(picture, paper)
+
+def status(picture: Picture, paper: Paper, *, watching: bool = False) -> str:
+    """The whole picture; it ends with `serving_line`. Where the paper is not high enough, less.
+
+    `watching`: by whoever looks on already.
+    """
+    whole = _drawn(picture, paper, watching=watching)
     if paper.height is None or whole.count("\n") < paper.height:
         return whole
-    brief = _drawn(picture, paper, brief=True)
+    brief = _drawn(picture, paper, brief=True, watching=watching)
     if brief.count("\n") < paper.height:
         return brief
     return _drawn(picture, paper, brief=True, dense=True)
 
 
-def _drawn(picture: Picture, paper: Paper, *, brief: bool = False, dense: bool = False) -> str:
+def _drawn(
+    picture: Picture, paper: Paper, *, brief: bool = False, dense: bool = False,
+    watching: bool = False,
+) -> str:  # fmt: skip
     """`brief`: without what is as it should be; `dense`: without empty lines and advice, too."""
     blocks = [
         tree(picture, paper, brief=brief),
         _unseen(picture, paper),
         _drift(picture, paper),
+        _room(picture, paper),
         rollout_lines(picture, paper),
         [] if brief else _newest(picture, paper),
         _standbys(picture, paper),
         _requests(picture, paper),
-        [] if dense else _next(picture, paper),
+        [] if dense else _next(picture, paper, watching=watching),
         _last(picture, paper),
     ]
     text = ("\n" if dense else "\n\n").join("\n".join(lines) for lines in blocks if lines)
@@ -57,21 +67,37 @@ def _unseen(picture: Picture, paper: Paper) -> list[str]:
     lines = [line for why in sighting.unreached for line in paper.wrapped(why, first="  ")]
     if not sighting.switch.up:
         note = sighting.switch.note or "it does not answer"
-        lines += paper.wrapped(f"the switch: {note}", first="  ")
+        lines += paper.wrapped(f"the switch: {briefly(note)}", first="  ")
     return [paper.ink(Ink.BAD, "Could not be seen:"), *lines] if lines else []
 
 
 def drifts(picture: Picture) -> tuple[str, ...]:
     """What was changed by hand, as sentences; none while a rollout is open or a look fell short."""
+    return tuple(d.what for d in _differences(picture))
+
+
+def _differences(picture: Picture) -> tuple[Drift, ...]:
     sighting = picture.sighting
     if sighting is None or sighting.unreached or picture.chronicle.open is not None:
         return ()
-    return tuple(d.what for d in drift(picture.chronicle, sighting) if d.service)
+    return drift(picture.chronicle, sighting)
 
 
 def _drift(picture: Picture, paper: Paper) -> list[str]:
-    found = [line for what in drifts(picture) for line in paper.wrapped(what + ".", first="  ")]
+    said = (d.what for d in _differences(picture) if d.service)  # of the switch it is said above
+    found = [line for what in said for line in paper.wrapped(sentence(briefly(what)), first="  ")]
     return [paper.ink(Ink.BAD, "Not as it should be:"), *found] if found else []
+
+
+def _room(picture: Picture, paper: Paper) -> list[str]:
+    """A full disk closes the way back: what cannot be written down is not done."""
+    if picture.room is None or picture.room >= ROOM_MIN:
+        return []
+    said = (
+        f"The disk of the state folder is full ({picture.room // 1000} kB free): what cannot be"
+        " written down is not done, neither a rollout nor the way back. Make room there first."
+    )
+    return [paper.ink(Ink.BAD, line) for line in paper.wrapped(said)]
 
 
 def _newest(picture: Picture, paper: Paper) -> list[str]:
@@ -121,10 +147,12 @@ def _requests(picture: Picture, paper: Paper) -> list[str]:
     return ["Asked for, and not taken up yet:", *waiting] if waiting else []
 
 
-def _next(picture: Picture, paper: Paper) -> list[str]:
+def _next(picture: Picture, paper: Paper, *, watching: bool) -> list[str]:
     steps = next_steps(picture.chronicle, picture.now, picture.sighting, driven=picture.driven)
     if picture.chronicle.open is None and not drifts(picture) and picture.chronicle.serving:
         return []  # the last line says it all
+    if watching:
+        steps = tuple(step for step in steps if step.command != LOOK_ON)
     return ["Next:", *next_lines(steps, paper)] if steps else []
 
 

@@ -126,7 +126,7 @@ def _preview(seen: InstallationSeen, picture: Picture, paper: Paper) -> list[str
     share = picture.sighting.share(seen.service) if picture.sighting else None
     return (
         [paper.ink(Ink.FAINT, f"look at it: {url}")]
-        if url and share and not share.of(seen.color)
+        if url and share and not share.of(seen.color) and seen.running()
         else []
     )
 

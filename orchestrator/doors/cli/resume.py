@@ -60,11 +60,13 @@ async def _resumed(visit: Visit, why: str, *, forward: bool) -> Answer:
     what = _what_resumes(visit, rollout, forward=forward)
     asked = await drive.ask(visit, Asked(rollout.id, what, visit.by, why)) if what else None
     standing = await drive.carry_on(visit, rollout.id, doing=f"resuming rollout {rollout.id}")
-    if asked and (reason := await drive.answer_to(visit, asked)):
-        raise refused(f"It was not done: {reason}.")
     goes_back = rollout.backing_out and not forward
     wanted = Outcome.BACKED_OUT if goes_back else Outcome.ROLLED_OUT
-    return await ended(visit, standing, rollout.id, wanted=wanted)
+    answer = await ended(visit, standing, rollout.id, wanted=wanted)
+    reason = await drive.answer_to(visit, asked) if asked else ""
+    if reason and answer.exit is not Exit.DONE:  # somebody may have asked for the same before
+        raise refused(f"It was not done: {reason}.")
+    return answer
 
 
 def _what_resumes(visit: Visit, rollout: Rollout, *, forward: bool) -> What | None:

@@ -7,6 +7,9 @@ stand there are no longer where they were, so the picture begins anew below them
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -90,3 +93,31 @@ class Screen:
         text = Text.from_ansi("\n".join(lines))
         text.no_wrap, text.overflow = True, "crop"
         return text
+
+
+@contextmanager
+def pressed_q() -> Iterator[Callable[[], bool]]:
+    """Whether `q` was pressed since; never where the keyboard is not ours."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        yield lambda: False
+        return
+    import os
+    import select
+    import termios
+    import tty
+
+    keyboard = sys.stdin.fileno()
+    if os.tcgetpgrp(keyboard) != os.getpgrp():  # in the background, whoever touched it would stop
+        yield lambda: False
+        return
+    before = termios.tcgetattr(keyboard)
+
+    def pressed() -> bool:
+        ready, _, _ = select.select([keyboard], [], [], 0)
+        return bool(ready) and b"q" in os.read(keyboard, 64)
+
+    try:
+        tty.setcbreak(keyboard)
+        yield pressed
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

@@ -43,19 +43,20 @@ async def _once(visit: Visit) -> Answer:
 
 
 async def _watched(visit: Visit) -> Answer:
-    import asyncio
     import sys
-    from contextlib import suppress
 
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.exits import Exit
     from orchestrator.doors.cli.live import watch
     from orchestrator.doors.cli.render_status import status as rendered
+    from orchestrator.doors.cli.screen import pressed_q
 
     async def once() -> str:
         await visit.recall()
-        return rendered(await visit.picture(), visit.paper())
+        paper = visit.paper(fit=True)
+        return rendered(await visit.picture(), paper, watching=True)
 
-    with suppress(asyncio.CancelledError):  # Ctrl-C is how one stops looking
-        await watch(once, WATCH_S, stream=sys.stdout)
+    with visit.stops.patiently(), pressed_q() as pressed:
+        ended = lambda: visit.stops.asked or pressed()  # noqa: E731 - one line, said once
+        await watch(once, WATCH_S, stream=sys.stdout, ended=ended)
     return Answer(Exit.DONE, "seen", whole=True)

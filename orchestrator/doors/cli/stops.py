@@ -85,5 +85,6 @@ class Stops:
         with suppress(Exception):
             if self.told is not None:
                 self.told.end()
-        os.write(2, b"Stopped at once. `bgctl resume` goes on, `bgctl backout` goes back.\n")
+        if self._driver is not None:
+            os.write(2, b"Stopped at once. `bgctl resume` goes on, `bgctl backout` goes back.\n")
         os._exit(Exit.INTERRUPTED)

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from orchestrator.core.drift import Drift
     from orchestrator.core.record import Wish
+    from orchestrator.core.sight import Sighting
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.visit import Visit
 
@@ -114,7 +116,7 @@ async def _drive_open(visit: Visit) -> Answer:
 
 async def _look_after(visit: Visit, told: set[str]) -> Answer:
     from orchestrator.core.drift import drift
-    from orchestrator.doors.cli.upkeep import bring_switch_up, wish_to_mend, wish_to_retire
+    from orchestrator.doors.cli.upkeep import told_of, wish_to_retire
     from orchestrator.engine.world import survey
 
     await _answer_those_who_asked(visit)
@@ -127,15 +129,33 @@ async def _look_after(visit: Visit, told: set[str]) -> Answer:
             return await _opened(visit, wish, "retiring standbys whose time is over")
     drifts = drift(visit.chronicle, sighting)
     for one in drifts:
-        _say_once(visit, told, f"{one.what}.")
+        _say_once(visit, told, told_of(one))
     if not drifts:
         told.clear()
         return _quiet("Nothing to do.")
     if not visit.file.policy.mend_drift:
-        return _quiet("\n".join(f"{one.what}." for one in drifts), "drift")
+        return _quiet("\n".join(map(told_of, drifts)), "drift")
+    return await _put_back(visit, drifts, sighting, told)
+
+
+async def _put_back(
+    visit: Visit, drifts: tuple[Drift, ...], sighting: Sighting, told: set[str]
+) -> Answer:
+    """What could not be put back is not tried again before something else differs."""
+    from orchestrator.doors.cli.exits import Exit
+    from orchestrator.doors.cli.opened import can_be_put_back
+    from orchestrator.doors.cli.upkeep import bring_switch_up, told_of, wish_to_mend
+
+    tried = "\n".join(one.what for one in drifts)
+    if tried in told or not any(map(can_be_put_back, drifts)):
+        return _quiet("\n".join(map(told_of, drifts)), "drift")
     if any(not one.service for one in drifts):
         await bring_switch_up(visit)
-    return await _opened(visit, wish_to_mend(visit, drifts), "putting back what was changed")
+    wish = wish_to_mend(visit, drifts, sighting)
+    answer = await _opened(visit, wish, "putting back what was changed")
+    if answer.exit is not Exit.DONE:
+        told.add(tried)
+    return answer
 
 
 def _over(visit: Visit) -> list[str]:
@@ -160,7 +180,7 @@ async def _opened(visit: Visit, wish: Wish, doing: str) -> Answer:
     from orchestrator.doors.cli.opened import answer_for
 
     opened = await drive.open_and_drive(visit, wish, policy=visit.file.policy, doing=doing)
-    return await answer_for(visit, opened)
+    return await answer_for(visit, opened, wish)
 
 
 async def _answer_those_who_asked(visit: Visit) -> None:

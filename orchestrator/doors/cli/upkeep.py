@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from orchestrator.core.chronicle import Serving
     from orchestrator.core.drift import Drift
     from orchestrator.core.model import Release
     from orchestrator.core.record import Wish
@@ -57,17 +58,17 @@ async def _retired(visit: Visit, services: list[str]) -> Answer:
     opened = await drive.open_and_drive(
         visit, wish, policy=visit.file.policy, doing="retiring what does not serve"
     )
-    return await answer_for(visit, opened)
+    return await answer_for(visit, opened, wish)
 
 
 def _known(visit: Visit, services: list[str]) -> None:
-    from orchestrator.config.mistakes import choice
     from orchestrator.doors.cli.answer import refused
+    from orchestrator.doors.cli.wishes import unknown
 
     known = tuple(service.name for service in visit.world.site.services)
     for name in services:
         if name not in known:
-            raise refused(f"there is no service {name!r}: there is {choice(known)}")
+            raise refused(unknown(name, known))
 
 
 def wish_to_retire(visit: Visit, sighting: Sighting, services: list[str]) -> Wish:
@@ -95,8 +96,8 @@ def _idle_release(sighting: Sighting, service: str) -> Release | None:
 # -- Drift ---------------------------------------------------------------------------------
 
 
-async def _drifts(visit: Visit) -> tuple[Drift, ...]:
-    """What differs from what should be.
+async def _drifts(visit: Visit) -> tuple[tuple[Drift, ...], Sighting]:
+    """What differs from what should be, and the look that showed it.
 
     Raises `Done` where a rollout is open: it looks after its own.
     """
@@ -106,7 +107,8 @@ async def _drifts(visit: Visit) -> tuple[Drift, ...]:
 
     if visit.chronicle.open is not None:
         raise await stays(visit, visit.chronicle.open)
-    return drift(visit.chronicle, await survey(visit.world, None))
+    sighting = await survey(visit.world, None)
+    return drift(visit.chronicle, sighting), sighting
 
 
 def _no_drift() -> Answer:
@@ -120,26 +122,61 @@ async def _mended(visit: Visit) -> Answer:
     from orchestrator.doors.cli import drive
     from orchestrator.doors.cli.opened import answer_for
 
-    drifts = await _drifts(visit)
+    drifts, sighting = await _drifts(visit)
     if not drifts:
         return _no_drift()
     for drift in drifts:
-        visit.say(f"{drift.what}.")
+        visit.say(told_of(drift))
     if any(not drift.service for drift in drifts):
         await bring_switch_up(visit)
-    wish = wish_to_mend(visit, drifts)
+    wish = wish_to_mend(visit, drifts, sighting)
     opened = await drive.open_and_drive(
         visit, wish, policy=visit.file.policy, doing="putting back what was changed"
     )
-    return await answer_for(visit, opened)
+    return await answer_for(visit, opened, wish)
 
 
-def wish_to_mend(visit: Visit, drifts: tuple[Drift, ...]) -> Wish:
+def told_of(drift: Drift) -> str:
+    """One difference as a sentence of its own."""
+    from orchestrator.core.words import sentence
+    from orchestrator.doors.cli.paper import briefly, capital
+
+    return sentence(capital(briefly(drift.what), (drift.service,)))
+
+
+def wish_to_mend(visit: Visit, drifts: tuple[Drift, ...], sighting: Sighting) -> Wish:
+    """Every service that putting this back is about, with what should serve; its artifact, where
+    the files of that are lost.
+    """
     from orchestrator.core.record import Kind, Wanted, Wish
 
-    services = dict.fromkeys(d.service for d in drifts if d.service)
-    serving = ((name, visit.chronicle.serves(name)) for name in services)
-    return Wish(tuple(Wanted(name, s.release) for name, s in serving if s), Kind.MEND)
+    services = dict.fromkeys(name for d in drifts for name in _about(d) if name)
+    serving = [s for name in services if (s := visit.chronicle.serves(name)) is not None]
+    wanted = (Wanted(s.service, s.release, _source(visit, s, sighting)) for s in serving)
+    return Wish(tuple(wanted), Kind.MEND)
+
+
+def _about(drift: Drift) -> tuple[str, ...]:
+    flips = (flip.service for flip in drift.flips)
+    return (drift.service, *flips, *(wiring.pin.caller for wiring in drift.wirings))
+
+
+def _source(visit: Visit, serving: Serving, sighting: Sighting) -> str | None:
+    """Where to stage it from, should it be lost; what cannot be had is named."""
+    from orchestrator.doors.cli.wishes import source_of
+
+    seen = sighting.at(serving.service, serving.color)
+    if serving.release in seen.staged or not sighting.saw(serving.service, serving.color):
+        return None
+    service = visit.world.site.service(serving.service)
+    source = source_of(visit.world.artifacts, service, serving.release)
+    if source is None:
+        visit.say(
+            f"{service.name} {serving.release.label} has lost its files, and {service.artifact}"
+            " does not have the same ones: put them there and `bgctl reconcile` again, or deploy"
+            " another release."
+        )
+    return source
 
 
 async def bring_switch_up(visit: Visit) -> None:
@@ -162,7 +199,7 @@ async def _accepted(visit: Visit, why: str) -> Answer:
     from orchestrator.doors.cli.exits import Exit
     from orchestrator.engine.driver import driving
 
-    drifts = await _drifts(visit)
+    drifts, _ = await _drifts(visit)
     if not drifts:
         return _no_drift()
     lines = tuple(drift.what for drift in drifts)
@@ -173,7 +210,7 @@ async def _accepted(visit: Visit, why: str) -> Answer:
     return Answer(
         Exit.DONE,
         "accepted",
-        text="\n".join(f"Accepted: {line}." for line in lines),
+        text="\n".join(f"Accepted: {told_of(drift)}" for drift in drifts),
         records=await visit.records(),
         more={"accepted": list(lines)},
     )

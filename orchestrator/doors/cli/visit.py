@@ -26,7 +26,7 @@ from orchestrator.core.sight import Sighting
 from orchestrator.doors.cli import answer as answers
 from orchestrator.doors.cli.answer import Answer, Done
 from orchestrator.doors.cli.exits import Exit
-from orchestrator.doors.cli.paper import Paper, paper_for
+from orchestrator.doors.cli.paper import Paper, capital, paper_for
 from orchestrator.doors.cli.picture import Picture
 from orchestrator.doors.cli.setting import Setting, who
 from orchestrator.doors.cli.stops import Stops
@@ -88,9 +88,9 @@ class Visit:
             self.told.tell(entry)
         return bool(entries)
 
-    def paper(self) -> Paper:
-        """What the answer is written on."""
-        paper = paper_for(sys.stdout)
+    def paper(self, *, fit: bool = False) -> Paper:
+        """What the answer is written on. `fit`: for a picture that is drawn again and again."""
+        paper = paper_for(sys.stdout, fit=fit)
         return paper if self.setting.color else replace(paper, color=False)
 
     async def records(self) -> tuple[Entry, ...]:
@@ -113,6 +113,7 @@ class Visit:
             holder=holder,
             addresses={name: url for name, url in outer if url},
             previews={place: url for place, url in inner if url},
+            room=room_at(self.world.site.state),
         )
 
     async def _remembered(self) -> tuple[Chronicle, Holder | None]:
@@ -162,7 +163,26 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
     finally:
         if visit is not None:
             visit.told.end()
+    if visit is not None:
+        answer = replace(answer, problem=_begun(answer.problem, visit.file))
     return answer, await _seen(visit, answer)
+
+
+def _begun(problem: str, site: Site) -> str:
+    """Each of its lines with a capital letter, but for the names of the site."""
+    names = [service.name for service in site.services] + [spec.name for spec in site.switches]
+    return "\n".join(capital(line, names) for line in problem.split("\n"))
+
+
+def room_at(state: str) -> int | None:
+    """The bytes that are free for the journal; None where nobody can say."""
+    import os
+
+    try:
+        disk = os.statvfs(state)
+    except OSError:  # there is no state folder yet
+        return None
+    return disk.f_bavail * disk.f_frsize
 
 
 def _arrive(setting: Setting, stops: Stops) -> Visit:

@@ -7,22 +7,48 @@ touched.
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Iterable
+
 from orchestrator.core.chronicle import Chronicle
-from orchestrator.core.model import Color, Release, Site
+from orchestrator.core.model import Color, Release, Service, Site
 from orchestrator.core.record import Wanted, Wish
 from orchestrator.core.sight import Sighting
 from orchestrator.core.words import joined, sentence
 from orchestrator.doors.cli.answer import refused
 from orchestrator.ports.artifacts import Artifacts
+from orchestrator.ports.trouble import Refused
 
 
 def wish_of(words: list[str], site: Site, artifacts: Artifacts, *, again: bool = False) -> Wish:
-    """The releases these words name. Raises `Done` (bad words), `Refused` (nothing found)."""
-    wanted = []
+    """The releases these words name; a path is one from where the command was typed.
+
+    Raises `Done`: bad words, or nothing that they name.
+    """
+    wanted, problems = [], []
     for service, word in wanted_words(words, site).items():
-        found = artifacts.find(site.service(service), word)
-        wanted.append(Wanted(service, found.release, found.source))
+        try:
+            found = artifacts.find(site.service(service), _from_here(word))
+            wanted.append(Wanted(service, found.release, found.source))
+        except Refused as wrong:
+            problems.append(wrong.why)
+    if problems:
+        raise refused("\n".join(problems), ("bgctl releases", "what there is"))
     return Wish(tuple(wanted), again=again)
+
+
+def _from_here(word: str) -> str:
+    return os.path.abspath(os.path.expanduser(word)) if "/" in word else word
+
+
+def source_of(artifacts: Artifacts, service: Service, release: Release) -> str | None:
+    """Where the artifact of this very release lies; None where it is not to be had any more."""
+    try:
+        found = artifacts.find(service, release.version)
+    except Refused:
+        return None
+    return found.source if found.release == release else None
 
 
 def wanted_words(words: list[str], site: Site) -> dict[str, str]:
@@ -38,7 +64,7 @@ def wanted_words(words: list[str], site: Site) -> dict[str, str]:
             problems.append(f"{word!r} names no release")
         for name in named:
             if name not in known:
-                problems.append(_unknown(name, known))
+                problems.append(unknown(name, known))
             elif wanted.setdefault(name, release) != release:
                 problems.append(f"{name} is asked to be both {wanted[name]} and {release}")
     if problems:
@@ -48,15 +74,29 @@ def wanted_words(words: list[str], site: Site) -> dict[str, str]:
 
 
 def _sentences(problems: list[str]) -> list[str]:
-    return [sentence(p[:1].upper() + p[1:]) for p in dict.fromkeys(problems)]
+    return [p if p.endswith("?") else sentence(p) for p in dict.fromkeys(problems)]
 
 
-def _unknown(name: str, known: tuple[str, ...]) -> str:
+def unknown(name: str, known: tuple[str, ...]) -> str:
+    """There is no such service; with the one that was probably meant."""
     from orchestrator.config.mistakes import choice, nearest
 
     meant = nearest(name, known)
     hint = f"did you mean {meant}?" if meant else f"there is {choice(known)}"
-    return f"there is no service {name!r}: {hint}"
+    return f"There is no service {name!r}: {hint}"
+
+
+def newest_first(versions: Iterable[str], shown: int) -> str:
+    """`10, 9, 2 and 4 more`: by their numbers, the highest first."""
+    ordered = sorted(versions, key=_numbers, reverse=True)
+    more = f" and {len(ordered) - shown} more" if len(ordered) > shown else ""
+    return ", ".join(ordered[:shown]) + more
+
+
+def _numbers(version: str) -> list[tuple[int, str]]:
+    """Numbers count as numbers: 10 comes after 9."""
+    parts = re.findall(r"\d+|\D+", version)
+    return [(int(p), "") if p.isdecimal() else (-1, p) for p in parts]
 
 
 def spoken(wish: Wish) -> str:
@@ -84,7 +124,7 @@ def staged_wish(
         elif explicit:
             missing.append(f"{service} has no staged release {word!r}")
     if missing or not found:
-        problem = "; ".join(missing) or f"no service has a staged release {' '.join(words)!r}"
+        problem = "; ".join(missing) or f"No service has a staged release {' '.join(words)!r}"
         raise refused(problem, ("bgctl releases", "what lies staged"))
     return tuple(found)
 
