@@ -61,6 +61,7 @@ class Budget:
     requests: int = 1
     alike: int = 2  # services that are alike
     instances: int = 2  # of one service
+    states: int = 200_000  # a walk that finds more proves nothing
     orders: int = 1  # in which parts side by side get done: as they stand; 2: the reverse, too
 
 

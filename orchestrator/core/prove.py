@@ -34,7 +34,6 @@ from orchestrator.core.sight import Sighting, holds
 from orchestrator.core.steps import Part, Shift, Start, Step, Tidy, Wire, name
 
 TRIES_MAX = 2  # a state behind a third try is like the one behind the second
-STATES_MAX = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +146,8 @@ class _Walk:
                 self.leads_to[to].append(number)
                 if to == known:
                     todo.append((to, after))
-            if len(self.came) > STATES_MAX:
-                return Broken(f"more than {STATES_MAX} states", ())
+            if len(self.came) > self.start.left.states:
+                return Broken(f"more than {self.start.left.states} states", ())
         if (lost := self._endless()) is not None:
             return Broken("no ending can be reached from here", self._story(lost))
         if not self.arrives:

@@ -345,3 +345,32 @@ def test_two_faults_and_two_restarts_and_two_requests_break_nothing(
     deep = Budget(faults=2, restarts=2, requests=2, alike=3, orders=2)
     proof = prove(opened(scene(), wanted, policy=QUICK), scene().sighting(), deep)
     assert isinstance(proof, Proof), proof
+
+
+FIVE = [f"s{n}" for n in range(5)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(
+    "budget",
+    [
+        Budget(faults=2, requests=2, alike=5, instances=1, orders=2, states=4_000_000),
+        Budget(faults=2, restarts=2, requests=2, instances=3, orders=2, states=4_000_000),
+        Budget(faults=3, alike=2, orders=2, states=4_000_000),
+    ],
+    ids=["five alike", "three instances, two of each trouble", "three faults"],
+)
+@pytest.mark.parametrize("left", [None, R3], ids=["empty", "onto a standby"])
+def test_representatives_leave_nothing_out(budget: Budget, left: Release | None) -> None:
+    """More of what is alike finds nothing that fewer did not find."""
+    chain = (
+        service(name, count=5, uses=[(after, SAME)] if after else [])
+        for name, after in zip(FIVE, [*FIVE[1:], ""], strict=True)
+    )
+    scene = serving(*FIVE, at=site(*chain))
+    for name in FIVE if left else ():
+        scene.runs(name, GREEN, R3)
+    record = opened(scene, wish_for(dict.fromkeys(FIVE, R2)), policy=QUICK)
+    proof = prove(record, scene.sighting(), budget)
+    assert isinstance(proof, Proof), proof

@@ -8,6 +8,7 @@ stuck, a person mends what was broken and asks to try again, and that has to lea
 from __future__ import annotations
 
 import itertools
+import random
 from dataclasses import dataclass
 
 import pytest
@@ -18,6 +19,7 @@ from tests.simulation.life import Life
 from tests.simulation.promises import Broken, story
 from tests.simulation.scenes import SCENES, opened
 from tests.simulation.test_kills import drawn, undisturbed
+from tests.simulation.test_lives import Meantime, replacing, some
 
 EFFECTS = (
     "installation.stage",
@@ -146,3 +148,47 @@ def test_everything_that_can_go_wrong_with_a_death_anywhere(name: str) -> None:
     for case in cases(name):
         for at in range(1, len(undisturbed(name, case.at_gate).ticks) + 20):
             lives(case, at)
+
+
+# -- Three kinds of trouble at once --------------------------------------------------------
+
+
+def everything_at_once(name: str, lots: random.Random) -> Life:
+    """A fault, up to two deaths, and up to three things that people ask or that start again."""
+    at_gate = lots.choice((None, What.BACK))
+    ticks = len(undisturbed(name, at_gate).ticks)
+    scene = lots.choice((opened(name), replacing(opened(name))))
+    case = lots.choice(cases(name))
+    fault = Fault(case.verb, case.how, lots.choice((1, 2, 3, FOR_GOOD)))
+    deaths = [lots.randint(1, ticks + 20) for _ in range(lots.randint(0, 2))]
+    meantime = Meantime(some(lots, ticks))
+
+    def mend() -> None:
+        fault.times = 0
+
+    hook = all_of(meantime, Fuse.blowing_at(*deaths), fault)
+    life = Life(scene, hook, at_gate=at_gate, mend=mend)
+    meantime.life = life
+    try:
+        return life.live()
+    except AssertionError as broken:
+        told = f"{case}, killed at {deaths}, {meantime.happened}"
+        raise Broken(f"{told}: {broken}") from broken
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_faults_deaths_and_requests_at_once_break_no_promise(name: str) -> None:
+    """S1 S6 S7 S12"""
+    lots = drawn(f"at once {name}")
+    for _ in range(4):
+        everything_at_once(name, lots)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", SCENES)
+def test_many_faults_deaths_and_requests_at_once_break_no_promise(name: str) -> None:
+    """S1 S6 S7 S12"""
+    lots = drawn(f"much at once {name}")
+    for _ in range(1500):
+        everything_at_once(name, lots)
