@@ -77,7 +77,8 @@ class _Move:
     def ready(self) -> bool:
         """The release runs there already, in full: a standby."""
         full = self.seen.running(self.release) >= self.count
-        return full and self.seen.current == self.release and not self.again
+        pointed = self.seen.current == self.release and self.seen.agreed
+        return full and pointed and not self.again
 
 
 def plan(

@@ -48,6 +48,12 @@ class InstallationSeen:
     staged: frozenset[Release] = frozenset()
     current: Release | None = None  # what the color points at
     instances: tuple[InstanceSeen, ...] = ()
+    partly: frozenset[Release] = frozenset()  # lie on some of its hosts, and not on all
+    agreed: bool = True  # all of its hosts point at `current`; else most of them do
+
+    def lies(self, release: Release) -> bool:
+        """Whether anything of it lies anywhere."""
+        return release in self.staged or release in self.partly
 
     def running(self, release: Release | None = None) -> int:
         """How many instances run (this release; any, where none is named)."""
@@ -136,7 +142,7 @@ def holds(step: Step, sighting: Sighting) -> bool:
             return sighting.switch.up and moved and wired
         case Tidy(releases):
             return all(
-                sighting.saw(service, color) and release not in sighting.at(service, color).staged
+                sighting.saw(service, color) and not sighting.at(service, color).lies(release)
                 for service, release in releases
                 for color in Color
             )
@@ -174,21 +180,23 @@ def undone(step: Step, sighting: Sighting) -> bool:
 
 def _runs(part: Part, sighting: Sighting) -> bool:
     seen = sighting.at(part.service, part.color)
-    if seen.current != part.release or seen.unkept(part.release):
+    if seen.current != part.release or not seen.agreed or seen.unkept(part.release):
         return False
     return seen.running(part.release) >= part.count
 
 
 def _stopped(part: Part, sighting: Sighting) -> bool:
     seen = sighting.at(part.service, part.color)
-    if not sighting.saw(part.service, part.color) or seen.current != part.before.current:
+    if not sighting.saw(part.service, part.color) or not seen.agreed:
+        return False
+    if seen.current != part.before.current:
         return False
     return part.before.running > 0 or _retired(part, sighting)
 
 
 def _gone(part: Part, sighting: Sighting) -> bool:
     seen = sighting.at(part.service, part.color)
-    return sighting.saw(part.service, part.color) and part.release not in seen.staged
+    return sighting.saw(part.service, part.color) and not seen.lies(part.release)
 
 
 def _retired(part: Part, sighting: Sighting) -> bool:

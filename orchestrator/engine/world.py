@@ -14,7 +14,7 @@ from orchestrator.core.model import Site
 from orchestrator.core.sight import Sighting, SwitchSeen
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
-from orchestrator.ports.installation import Installation
+from orchestrator.ports.installation import Installation, PartlySeen
 from orchestrator.ports.journal import Journal
 from orchestrator.ports.lease import Lease
 from orchestrator.ports.prober import Prober
@@ -50,6 +50,8 @@ async def survey(world: World, epoch: int | None) -> Sighting:
             unreached.append(seen.why)
         elif isinstance(seen, BaseException):
             raise seen
+    if isinstance(installations, PartlySeen):
+        installations = installations.seen
     return Sighting(
         installations=() if isinstance(installations, BaseException) else installations,
         switch=SwitchSeen(up=False) if isinstance(switch, BaseException) else switch,

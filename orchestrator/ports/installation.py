@@ -13,13 +13,25 @@ from typing import Protocol
 from orchestrator.core.model import Color, Release, Service
 from orchestrator.core.sight import InstallationSeen
 from orchestrator.core.steps import Part
+from orchestrator.ports.trouble import Unreachable
+
+
+class PartlySeen(Unreachable):
+    """A look that did not reach everything.
+
+    `seen`: the installations of which all was reached; nothing is said of the others.
+    """
+
+    def __init__(self, why: str, seen: tuple[InstallationSeen, ...]) -> None:
+        super().__init__(why)
+        self.seen = seen
 
 
 class Installation(Protocol):
     async def look(self, epoch: int | None) -> tuple[InstallationSeen, ...]:
         """Both colors of every service of the site.
 
-        With an epoch: raises the fence, or `Superseded`.
+        With an epoch: raises the fence, or `Superseded`. `PartlySeen` where a host did not answer.
         """
         ...
 

@@ -1,0 +1,119 @@
+"""The agents of all hosts of a site: each is sent, started and asked when it is first needed.
+
+    answer = await agents.ask(host, "look", {"site": "shop", …})
+
+One session per host is kept; one that was lost is opened anew by the next who asks, never by the
+one whose request was lost, for that one has to look first. An agent that is not there yet is sent,
+and is asked which one it is before anything else.
+
+The one rule: what is asked goes to the agent of this very content hash, or nowhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from orchestrator.adapters.ssh.lines import Json
+from orchestrator.adapters.ssh.program import Program, program
+from orchestrator.adapters.ssh.session import Progress, Session
+from orchestrator.adapters.ssh.shell import Finished, Shell
+from orchestrator.adapters.ssh.texts import plain
+from orchestrator.core.model import Host
+from orchestrator.ports.trouble import Refused, Unreachable
+
+LAY_S = 60.0
+FIRST, SAFE = "start.py", "agent.pyz"
+
+
+class Agents:
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+        self._sessions: dict[Host, Session] = {}
+        self._opening: dict[Host, asyncio.Lock] = {}
+        self._files: dict[Host, str] = {}  # which file of it could be started there
+
+    async def ask(
+        self,
+        host: Host,
+        verb: str,
+        fields: Json,
+        *,
+        more_s: float = 0.0,
+        progress: Progress | None = None,
+    ) -> Json:
+        session = await self._session(host)
+        return await session.ask(verb, fields, more_s=more_s, progress=progress)
+
+    async def put(
+        self, host: Host, words: dict[str, str], pieces: AsyncIterator[bytes], stall_s: float
+    ) -> Finished:
+        """Send bytes in a session of their own."""
+        await self._session(host)
+        argv = (await _program()).put(self._files[host], host.how, words)
+        return await self._shell.run(host, argv, within_s=stall_s, stdin=pieces)
+
+    async def close(self) -> None:
+        sessions, self._sessions = tuple(self._sessions.values()), {}
+        await asyncio.gather(*(session.close() for session in sessions))
+        await self._shell.close()
+
+    # -- Opening -----------------------------------------------------------------------------
+
+    async def _session(self, host: Host) -> Session:
+        async with self._opening.setdefault(host, asyncio.Lock()):
+            kept = self._sessions.get(host)
+            if kept is not None and not kept.ended:
+                return kept
+            if kept is not None:
+                await kept.close()
+            self._sessions[host] = made = await self._open(host)
+            return made
+
+    async def _open(self, host: Host) -> Session:
+        """It is there nearly always. Where it is not, send it; where it cannot be unpacked, so."""
+        agent, said = await _program(), ""
+        for file, send in ((FIRST, False), (FIRST, True), (SAFE, False)):
+            if send:
+                await self._send(host, agent)
+            session = Session(host.name, await self._start(host, agent, file))
+            session.begin()
+            try:
+                found = await session.ask("hello", {})
+                if found.get("hash") == agent.content:
+                    self._files[host] = file
+                    return session
+                said = "another program answers in its place"
+            except Unreachable as lost:
+                said = plain(session.words.decode("utf-8", "replace"), 300)
+                if not said and not _ended_itself(session):
+                    self._shell.drop(host)
+                    raise lost
+            await session.close()
+        raise Refused(f"{host.name}: the agent cannot be started there: {said or 'no word why'}")
+
+    async def _start(self, host: Host, agent: Program, file: str) -> object:
+        import shlex
+
+        return await self._shell.process(host, shlex.join(agent.serve(file, host.how)))
+
+    async def _send(self, host: Host, agent: Program) -> None:
+        laid = await self._shell.run(host, agent.lay, within_s=LAY_S, stdin=_once(agent.data))
+        if laid.status == 127:
+            raise Refused(f"{host.name} has no python3 (3.8 or later); install it there")
+        if laid.status != 0:
+            why = plain(laid.complained.decode("utf-8", "replace"), 300)
+            raise Refused(f"{host.name}: the agent cannot be laid down there: {why}")
+        await self._shell.run(host, agent.unpack, within_s=LAY_S)
+
+
+async def _program() -> Program:
+    return await asyncio.to_thread(program)
+
+
+def _ended_itself(session: Session) -> bool:
+    return getattr(session.process, "exit_status", None) is not None
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

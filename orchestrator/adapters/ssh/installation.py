@@ -1,0 +1,269 @@
+"""Installations on hosts: one instance of a service on each of its hosts, run by systemd there.
+
+Everything is asked of the agents of all hosts side by side; what they saw is put together (`seen`),
+what went wrong is too: the worst of it counts, and every host that had trouble is named.
+
+The one rule: nothing is believed of a host but what concerns it alone. Recipes, probes and secrets
+come from here (`book`). The journal's identity and the epoch go with every request, so that a host
+itself refuses whoever was overtaken, and every other journal. It refuses to know traffic and
+health.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from orchestrator.adapters.ssh import launch, seen
+from orchestrator.adapters.ssh.agents import Agents
+from orchestrator.adapters.ssh.book import Book, described
+from orchestrator.adapters.ssh.launch import INDEX
+from orchestrator.adapters.ssh.lines import Json, plain_release
+from orchestrator.adapters.ssh.shell import Shell
+from orchestrator.adapters.ssh.texts import lines, plain
+from orchestrator.core.model import Color, Host, Release, Service, Site
+from orchestrator.core.sight import InstallationSeen
+from orchestrator.core.steps import Part
+from orchestrator.ports.installation import PartlySeen
+from orchestrator.ports.trouble import Refused, Superseded, Trouble, Unreachable
+from orchestrator.ports.witness import Witness
+from orchestrator.releases import secrets
+from orchestrator.releases.redact import Redactor
+
+Identity = Callable[[], Awaitable[str]]
+NOBODY = "-"  # the journal of somebody who only looks and has none yet
+LOG_MAX = 64 * 1024
+
+
+class SshInstallation:
+    """`Installation` of all services of a site, on its hosts."""
+
+    def __init__(
+        self,
+        site: Site,
+        identity: Identity,
+        *,
+        witness: Witness | None = None,
+        redactor: Redactor | None = None,
+        bytes_per_s: float | None = None,
+    ) -> None:
+        self.redactor = redactor or Redactor()
+        self._site = site
+        self._identity = identity
+        self._witness = witness
+        self._bytes_per_s = bytes_per_s
+        self._hosts = {host.name: host for host in site.hosts}
+        self._agents = Agents(Shell())
+        self._book = Book(site.state)
+        self._learned: set[tuple[str, Release]] = set()
+
+    async def close(self) -> None:
+        await self._agents.close()
+
+    # -- Looking -----------------------------------------------------------------------------
+
+    async def look(self, epoch: int | None) -> tuple[InstallationSeen, ...]:
+        fields = await self._who(epoch)
+        wanted: dict[Host, list[str]] = {}
+        for service in self._site.services:
+            for name in service.placement.hosts:
+                wanted.setdefault(self._hosts[name], []).append(service.name)
+        asked = {
+            host: self._agents.ask(host, "look", {**fields, "services": services})
+            for host, services in wanted.items()
+        }
+        found = await asyncio.gather(*asked.values(), return_exceptions=True)
+        answers, troubles = {}, []
+        for host, one in zip(asked, found, strict=True):
+            if isinstance(one, Unreachable | Refused):
+                troubles.append(one)
+            elif isinstance(one, BaseException):
+                raise one
+            else:
+                answers[host.name] = one
+        merged = seen.merged(self._site, answers, self._clean)
+        if troubles:
+            raise PartlySeen("; ".join(trouble.why for trouble in troubles), merged)
+        return merged
+
+    async def service_as_staged(self, service: str, release: Release) -> Service | None:
+        return self._book.read(service, release)
+
+    def address(self, service: str, color: Color, instance: int) -> tuple[str, int]:
+        placement = self._site.service(service).placement
+        return self._host(service, instance).address, placement.port(color, instance)
+
+    async def log(self, service: str, color: Color, instance: int, lines_max: int) -> str:
+        where = {"service": service, "color": color.value, "index": INDEX}
+        wanted = {"lines": max(1, min(lines_max, 1000))}
+        host = self._host(service, instance)
+        answer = await self._agents.ask(host, "log", {**await self._who(None), **where, **wanted})
+        text = answer.get("text")
+        self._learn_all(service)
+        return self.redactor.clean(lines(text, LOG_MAX)) if isinstance(text, str) else ""
+
+    async def surroundings(self, part: Part, instance: int) -> tuple[dict[str, str], str]:
+        raise Refused(f"{part.service}: exec probes are not run on hosts by this version")
+
+    async def check(self, part: Part) -> None:
+        """Secrets and templates first; then what every host says of disk and port."""
+        service = self._book.read(part.service, part.release) or self._site.service(part.service)
+        values = await secrets.resolve(service.recipe, self._site.folder, self.redactor)
+        for instance in range(part.count):
+            self._launch(service, part, instance, values)
+        port = service.placement.port(part.color, 0)
+        fields = {**await self._who(None), "ports": [port]}
+        asked = (self._checked(host, part, port, fields) for host in self._of(part))
+        _raise_worst(await asyncio.gather(*asked, return_exceptions=True))
+
+    async def _checked(self, host: Host, part: Part, port: int, fields: Json) -> None:
+        facts = await self._agents.ask(host, "facts", fields)
+        if facts.get("writable") is not True:
+            why = plain(str(facts.get("why") or "no word why"), 300)
+            raise Refused(f"{host.name}: nothing can be written there: {why}")
+        for taken in _takers(facts, port):
+            if taken.get("ours") is None:
+                program = plain(str(taken.get("program") or "somebody"), 60)
+                raise Refused(
+                    f"{host.name}: port {port} of {part.service} {part.color.value} is taken by"
+                    f" {program} (pid {taken.get('pid')}); nothing was started"
+                )
+
+    # -- Staging -----------------------------------------------------------------------------
+
+    async def stage(self, part: Part, source: str | None, epoch: int) -> None:
+        service, release = self._site.service(part.service), part.release
+        if source is None:
+            await self._already_staged(part, epoch)
+            return
+        # What packs and unpacks is loaded by whoever stages.
+        from orchestrator.adapters.ssh.packing import pack
+        from orchestrator.adapters.ssh.staging import Bandwidth, Staging
+        from orchestrator.releases.identity import how, release_digest
+
+        packed = await asyncio.to_thread(pack, source, os.path.join(self._site.state, "packed"))
+        try:
+            if release_digest(packed.content, service.recipe) != release.digest:
+                raise Refused(
+                    f"{source} is not {service.name} {release.label} any more: it, or how it is"
+                    " run, changed since the plan was made; plan again"
+                )
+            fields = {**await self._who(epoch), **_release(part.service, release)}
+            self._book.write(service, release)
+            staging = Staging(
+                self._agents, fields, packed, how(service.recipe), described(service),
+                self._witness, Bandwidth(self._bytes_per_s),
+            )  # fmt: skip
+            _raise_worst(await staging.onto(self._of(part)))
+        finally:
+            packed.throw_away()
+
+    async def _already_staged(self, part: Part, epoch: int) -> None:
+        """The artifact is gone: every host has to have it."""
+        looked = await self.look(epoch)
+        one = next(i for i in looked if (i.service, i.color) == (part.service, part.color))
+        if part.release not in one.staged:
+            raise Refused(
+                f"{part.service} {part.release.label} is not staged on every host, and its"
+                " artifact is gone"
+            )
+
+    async def remove(self, service: str, release: Release, epoch: int) -> None:
+        hosts = self._of_service(service)
+        await self._each(hosts, "remove", _release(service, release), epoch)
+        self._book.forget(service, release)
+
+    async def point(self, service: str, color: Color, release: Release | None, epoch: int) -> None:
+        fields = {"service": service, "color": color.value, "release": plain_release(release)}
+        await self._each(self._of_service(service), "point", fields, epoch)
+
+    # -- Starting and stopping ---------------------------------------------------------------
+
+    async def start(self, part: Part, epoch: int) -> None:
+        service = self._book.read(part.service, part.release)
+        if service is None:
+            raise Refused(f"{part.service} {part.release.label} was not staged from here")
+        values = await secrets.resolve(service.recipe, self._site.folder, self.redactor)
+        who = await self._who(epoch)
+        starts = (
+            self._agents.ask(
+                host, "start", {**who, **self._launch(service, part, instance, values)}
+            )
+            for instance, host in enumerate(self._of(part))
+        )
+        _raise_worst(await asyncio.gather(*starts, return_exceptions=True))
+
+    def _launch(self, service: Service, part: Part, instance: int, values: dict[str, str]) -> Json:
+        address = self.address(part.service, part.color, instance)
+        words = launch.words_of(part, instance, address)
+        return launch.start_fields(service, part, words, values)
+
+    async def stop(self, part: Part, epoch: int) -> None:
+        known = self._book.read(part.service, part.release) or self._site.service(part.service)
+        stop_s = known.recipe.stop_s
+        fields = {"color": part.color.value, "stop_s": stop_s}
+        fields |= _release(part.service, part.release)
+        # All of them, also beyond the count of the part.
+        hosts = self._of_service(part.service)
+        await self._each(hosts, "stop", fields, epoch, more_s=stop_s)
+
+    async def _each(
+        self, hosts: tuple[Host, ...], verb: str, fields: Json, epoch: int, *, more_s: float = 0.0
+    ) -> None:
+        who = await self._who(epoch)
+        asked = (self._agents.ask(host, verb, {**who, **fields}, more_s=more_s) for host in hosts)
+        _raise_worst(await asyncio.gather(*asked, return_exceptions=True))
+
+    # -- Who and where -----------------------------------------------------------------------
+
+    async def _who(self, epoch: int | None) -> Json:
+        journal = await self._identity() or NOBODY
+        return {"site": self._site.name, "journal": journal, "epoch": epoch}
+
+    def _host(self, service: str, instance: int) -> Host:
+        return self._hosts[self._site.service(service).placement.hosts[instance]]
+
+    def _of(self, part: Part) -> tuple[Host, ...]:
+        return self._of_service(part.service)[: part.count]
+
+    def _of_service(self, service: str) -> tuple[Host, ...]:
+        return tuple(self._hosts[n] for n in self._site.service(service).placement.hosts)
+
+    # -- Secrets in texts --------------------------------------------------------------------
+
+    def _clean(self, service: str, release: Release | None, text: str) -> str:
+        """What a program says may hold its secrets; a driver that did not start it knows none."""
+        if text and release is not None and (service, release) not in self._learned:
+            self._learned.add((service, release))
+            known = self._book.read(service, release)
+            if known is not None:
+                secrets.learn_quietly(known.recipe, self._site.folder, self.redactor)
+        return self.redactor.clean(text)
+
+    def _learn_all(self, service: str) -> None:
+        recipe = self._site.service(service).recipe
+        secrets.learn_quietly(recipe, self._site.folder, self.redactor)
+
+
+def _release(service: str, release: Release) -> Json:
+    return {"service": service, "release": plain_release(release)}
+
+
+def _takers(facts: Json, port: int) -> Iterable[Json]:
+    ports = facts.get("ports")
+    for one in ports if isinstance(ports, list) else ():
+        if isinstance(one, dict) and one.get("port") == port and isinstance(one["taken"], list):
+            yield from (taken for taken in one["taken"] if isinstance(taken, dict))
+
+
+def _raise_worst(found: list[Any]) -> None:
+    """Overtaken, refused, unknown, in this order; every host that says the worst is named."""
+    for kind in (Superseded, Refused, Unreachable):
+        whys = [one.why for one in found if isinstance(one, kind)]
+        if whys:
+            raise kind("; ".join(dict.fromkeys(whys)))
+    for one in found:
+        if isinstance(one, BaseException) and not isinstance(one, Trouble):
+            raise one

@@ -1,0 +1,24 @@
+"""Texts that come from hosts, as people may see them.
+
+The one rule: nothing of a host is obeyed, by a terminal either: control characters are made
+visible, and what is too long is cut. It refuses to know who said it.
+"""
+
+from __future__ import annotations
+
+WORDS_MAX = 2000  # of a message; a log is bounded by whoever asks for it
+
+
+def plain(text: str, most: int = WORDS_MAX) -> str:
+    """One line, printable, at most so many letters."""
+    return _visible(" ".join(text[: 4 * most].split()), most)
+
+
+def lines(text: str, most: int) -> str:
+    """The same with its line ends left."""
+    return "\n".join(_visible(line, most) for line in text[-most:].split("\n"))
+
+
+def _visible(text: str, most: int) -> str:
+    safe = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text.rstrip("\r"))
+    return safe if len(safe) <= most else f"{safe[: most - 1]}…"
