@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.adapters.envoy import gate, names, routes
-from orchestrator.core.model import Color, Hold, HttpProbe, Service, Site, SwitchSpec
+from orchestrator.adapters.envoy import names, routes, waiting
+from orchestrator.core.model import Color, HttpProbe, Service, Site, SwitchSpec
 
 Json = dict[str, Any]
 
@@ -31,18 +31,7 @@ ADMIN = "admin.sock"
 
 _API = "type.googleapis.com/envoy."
 _TABLE = "config.route.v3.RouteConfiguration"
-_PLENTY = 65536  # the switch must not be the limit; Envoy's own: 1,024 requests, 3 retries
 _IDLE = "3600s"
-_UNLIMITED: Json = {
-    "thresholds": [
-        {
-            "max_connections": _PLENTY,
-            "max_pending_requests": _PLENTY,
-            "max_requests": _PLENTY,
-            "max_retries": _PLENTY,
-        }
-    ]
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +155,7 @@ def _clusters(site: Site, spec: SwitchSpec) -> list[Json]:
             _preview_cluster(service, color),
         )
     ]
-    return services if site.policy.hold is None else [*services, _gate()]
+    return services if site.policy.hold is None else [*services, waiting.cluster()]
 
 
 def _leading_to(site: Site, service: Service, color: Color) -> tuple[str, ...]:
@@ -222,7 +211,7 @@ def _endpoints(name: str, service: Service, color: Color) -> Json:
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
-        "circuit_breakers": _UNLIMITED,
+        "circuit_breakers": waiting.UNLIMITED,
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": _API + "extensions.upstreams.http.v3.HttpProtocolOptions",
@@ -250,34 +239,6 @@ def _endpoints(name: str, service: Service, color: Color) -> Json:
     }
 
 
-def _gate() -> Json:
-    """Where requests wait: a socket of the driver, only there while it holds.
-
-    A driver that died refuses connections, and everything goes on at once. One that was stopped is
-    found out by the health check: nobody new waits for it, and who waits does so to the bound.
-    """
-    here = {"endpoint": {"address": {"pipe": {"path": names.GATE_SOCKET}}}}
-    check = {
-        "timeout": "0.4s",
-        "interval": "0.2s",
-        "no_traffic_interval": "0.2s",
-        "no_traffic_healthy_interval": "0.2s",
-        "unhealthy_threshold": 1,
-        "healthy_threshold": 1,
-        "http_health_check": {"path": gate.HERE, "host": "bg"},
-    }
-    return {
-        "name": names.GATE,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "circuit_breakers": _UNLIMITED,
-        # Workers hear at once whether it is there; by default they may hear a second later.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
-        "health_checks": [check],
-        "load_assignment": {"cluster_name": names.GATE, "endpoints": [{"lb_endpoints": [here]}]},
-    }
-
-
 # -- Listeners and their route tables ------------------------------------------------------
 
 
@@ -293,9 +254,9 @@ def _listeners(site: Site, spec: SwitchSpec, ports: Mapping[str, int], folder: s
         for service in names.at_home(site, spec)
         for color in Color
     }
-    edge = [*_waiting(site.policy.hold), _router()]
+    edge = [*waiting.filters(site.policy.hold), _router()]
     outer = _http("outer", {"rds": _rds("outer", f"{folder}/{ROUTES}")}, edge, edge=True)
-    says = _lua(routes.LUA, routes.SCRIPT)
+    says = waiting.lua(routes.LUA, routes.SCRIPT)
     asked = _http("probe", {"rds": _rds("probe", f"{folder}/{PROBE}")}, [says, _router()])
     return [
         _listener("outer", (names.address(spec.host), spec.port), outer),
@@ -345,38 +306,6 @@ def _http(name: str, table: Json, filters: list[Json], *, edge: bool = False) ->
         "stream_idle_timeout": _IDLE,
         "upgrade_configs": [{"upgrade_type": "websocket"}],
         "http_filters": filters,
-    }
-
-
-def _waiting(hold: Hold | None) -> list[Json]:
-    """The filters that stop time: wait at the gate, then choose the route again.
-
-    Off unless a route switches them on. How long a request may wait is built in here: it counts
-    where the driver is stopped. What the gate cannot answer for goes on.
-    """
-    if hold is None:
-        return []
-    kind = _API + "extensions.filters.http.ext_authz.v3.ExtAuthz"
-    asked = {"uri": "http://gate", "cluster": names.GATE, "timeout": f"{hold.for_s:g}s"}
-    gates = {
-        "@type": kind,
-        "transport_api_version": "V3",
-        "failure_mode_allow": True,
-        "http_service": {"server_uri": asked, "path_prefix": gate.WAIT},
-    }
-    return [
-        {"name": routes.GATE, "disabled": True, "typed_config": gates},
-        {**_lua(routes.RECHOOSE, routes.RECHOOSE_SCRIPT), "disabled": True},
-    ]
-
-
-def _lua(name: str, script: str) -> Json:
-    return {
-        "name": name,
-        "typed_config": {
-            "@type": _API + "extensions.filters.http.lua.v3.Lua",
-            "default_source_code": {"inline_string": script},
-        },
     }
 
 
