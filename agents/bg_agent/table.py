@@ -43,5 +43,13 @@ VERBS = {
         Verb("adopt", "belonging", 20, effect=True),
         Verb("gone", "belonging", 20, effect=True),
         Verb("readmit", "belonging", 20, effect=True),
+        Verb("proxy_config", "haproxy", 20),
+        Verb("proxy_look", "haproxy", 20),
+        Verb("proxy_held", "haproxy", 10),
+        Verb("proxy_lay", "haproxy", 20, effect=True),
+        Verb("proxy_prepare", "haproxy", 20, effect=True),
+        Verb("proxy_send", "haproxy", 20, effect=True),
+        Verb("proxy_hold", "haproxy", 10, effect=True),
+        Verb("proxy_let_go", "haproxy", 10, effect=True),
     )
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.haproxy.switch import HaproxySwitch
 from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.switch import MemorySwitch
 from orchestrator.adapters.memory.world import World
@@ -32,23 +33,27 @@ from tests.adapters.envoy.edge import (
     new_edge,
     site,
 )
+from tests.adapters.haproxy.place import new_place
 from tests.conftest import find_ports
 
 
-@pytest.fixture(params=["memory", "envoy"])
+@pytest.fixture(params=["memory", "envoy", "haproxy"])
 async def switch(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Switch]:
     """A switch that was made sure of, before anything was sent."""
     if request.param == "memory":
         made: Switch = Process(World(described(tmp_path))).switch
         await made.ensure(1)
         yield made
+    elif request.param == "haproxy":
+        async with new_place(tmp_path) as place:
+            yield place.switch
     else:
         async with new_edge(tmp_path) as edge:
             await edge.switch.ensure(1)
             yield edge.switch
 
 
-@pytest.fixture(params=["memory", "envoy"])
+@pytest.fixture(params=["memory", "envoy", "haproxy"])
 async def holding(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Switch]:
     """A switch that can hold."""
     policy = Policy(hold=Hold(2.0))
@@ -56,6 +61,9 @@ async def holding(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         made: Switch = Process(World(replace(described(tmp_path), policy=policy))).switch
         await made.ensure(1)
         yield made
+    elif request.param == "haproxy":
+        async with new_place(tmp_path, policy=policy) as place:
+            yield place.switch
     else:
         async with edge_of(
             replace(site(tmp_path / "state", find_ports(20)), policy=policy)
@@ -100,8 +108,12 @@ async def test_what_is_not_named_stays_as_it_was(switch: Switch) -> None:
     assert (look.pin(WEB_BLUE), look.pin(WEB_GREEN)) == (BLUE, GREEN)
 
 
-async def test_a_share_is_seen_to_the_percent(switch: Switch) -> None:
+async def test_a_share_is_seen_to_the_percent_or_refused(switch: Switch) -> None:
     for share in (Share(1, 99), Share(37, 63), Share(99, 1), ALL_BLUE, NOBODY):
+        if isinstance(switch, HaproxySwitch) and share.split:
+            with pytest.raises(Refused, match="all traffic"):
+                await switch.send({"web": share}, {}, 1)
+            continue
         await switch.send({"web": share}, {}, 1)
         assert (await seen(switch)).share("web") == share
 
@@ -114,7 +126,8 @@ async def test_sending_the_same_twice_changes_nothing(switch: Switch) -> None:
 
 
 async def test_making_sure_again_changes_no_share_and_no_pin(switch: Switch) -> None:
-    await switch.send({"web": Share(20, 80)}, {WEB_BLUE: BLUE}, 1)
+    share = ALL_GREEN if isinstance(switch, HaproxySwitch) else Share(20, 80)
+    await switch.send({"web": share}, {WEB_BLUE: BLUE}, 1)
     before = await switch.look(None)
     await switch.ensure(2)
     assert await switch.look(None) == before

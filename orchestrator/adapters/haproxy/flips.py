@@ -1,0 +1,183 @@
+"""One change at all proxies of a switch: prepared at each, then flipped at all of them together.
+
+    prepare everywhere · flip everywhere · each re-read by whoever flipped it
+    a minority that does not follow is brought along; where it is not, the others are taken back
+
+The one rule: nobody flips before all are prepared, and no mixture outlives `FOLLOW_S` + `BACK_S` at
+proxies that can be reached. It refuses to know why anybody is sent where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from orchestrator.adapters.haproxy.proxy import Prepared, Proxy, Sent
+from orchestrator.ports.trouble import Refused, Superseded, TooLate, Trouble, Unreachable
+
+FOLLOW_S = 2.0  # how long those that do not follow are asked again
+BACK_S = 2.0  # how long those that did are asked to go back
+AGAIN_S = 0.02
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be so at one proxy, by key of the map. `held`: flip only while these are held."""
+
+    proxy: Proxy
+    entries: Mapping[str, str]
+    held: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Flip:
+    """A change under way."""
+
+    change: Change
+    prepared: Prepared
+    before: Mapping[str, str]
+    done: bool = False
+    late: bool = False
+    why: str = ""
+
+
+async def flip(
+    changes: Iterable[Change],
+    epoch: int,
+    *,
+    in_time: Callable[[], bool],
+    follow_s: float = FOLLOW_S,
+) -> None:
+    """Returns when every proxy has it. `in_time` is asked right before the first write.
+
+    `Refused`, `TooLate`: nothing was changed. `Unreachable`: taken back, or not known.
+    """
+    flips = await _prepared(tuple(changes), epoch)
+    if not in_time():
+        raise TooLate("it took too long, and its time was over before the write")
+    await _send(flips, epoch)
+    until = time.monotonic() + follow_s
+    while _followers(flips) and _stragglers(flips) and time.monotonic() < until:
+        await asyncio.sleep(AGAIN_S)
+        await _try(_stragglers(flips), epoch)
+    if left := _stragglers(flips):
+        await _give_up(flips, left, epoch, follow_s)
+
+
+async def _prepared(changes: tuple[Change, ...], epoch: int) -> list[_Flip]:
+    prepared = await all_of(change.proxy.prepare(change.entries, epoch) for change in changes)
+    for change, one in zip(changes, prepared, strict=True):
+        if not one.pid:
+            raise Unreachable(f"{change.proxy.host}: {one.why}; nothing was changed anywhere")
+    return [
+        _Flip(change, one, {key: one.before[key] for key in change.entries})
+        for change, one in zip(changes, prepared, strict=True)
+    ]
+
+
+async def _send(flips: list[_Flip], epoch: int) -> None:
+    answers = await asyncio.gather(
+        *(one.change.proxy.send(one.prepared, epoch, one.change.held) for one in flips),
+        return_exceptions=True,
+    )
+    for one, answer in zip(flips, answers, strict=True):
+        _note(one, answer)
+
+
+def _note(one: _Flip, answer: Sent | BaseException) -> None:
+    """A younger driver ends everything; any other trouble is one proxy's."""
+    match answer:
+        case Sent():
+            one.done, one.late, one.why = answer.flipped, answer.late, answer.why
+        case Superseded():
+            raise answer
+        case Trouble():
+            one.why = answer.why
+        case _:
+            raise answer
+
+
+async def _try(flips: list[_Flip], epoch: int) -> None:
+    """Once more, from the start, each for itself."""
+    answers = await asyncio.gather(
+        *(_prepare_and_send(one, epoch) for one in flips), return_exceptions=True
+    )
+    for one, answer in zip(flips, answers, strict=True):
+        _note(one, answer)
+
+
+async def _prepare_and_send(one: _Flip, epoch: int) -> Sent:
+    proxy = one.change.proxy
+    prepared = await proxy.prepare(one.change.entries, epoch)
+    if not prepared.pid:
+        raise Unreachable(prepared.why)
+    return await proxy.send(prepared, epoch, one.change.held)
+
+
+def _stragglers(flips: list[_Flip]) -> list[_Flip]:
+    """Where the hold is over, nobody is brought along any more."""
+    return [one for one in flips if not one.done]
+
+
+def _followers(flips: list[_Flip]) -> bool:
+    """Whether anybody did, and all others still may."""
+    return any(one.done for one in flips) and not any(one.late for one in flips)
+
+
+# -- Taking back -----------------------------------------------------------------------------
+
+
+async def _give_up(flips: list[_Flip], left: list[_Flip], epoch: int, follow_s: float) -> None:
+    what = "; ".join(f"{one.change.proxy.host}: {one.why}" for one in left)
+    late = all(one.late for one in left)
+    if late and len(left) == len(flips):
+        raise TooLate(f"time was over before the write ({what})")
+    stayed = await _take_back(flips, epoch)
+    if stayed:
+        raise Unreachable(
+            f"not every proxy followed ({what}), and not all could be taken back:"
+            f" {', '.join(stayed)}"
+        )
+    if late:
+        raise TooLate(f"time was over before every proxy had it ({what}); all were taken back")
+    raise Unreachable(
+        f"not every proxy followed within {follow_s:g} s ({what}); all were taken back"
+    )
+
+
+async def _take_back(flips: list[_Flip], epoch: int) -> list[str]:
+    """All of them, also those of which nothing is known. The hosts that stayed."""
+    until = time.monotonic() + BACK_S
+    stayed = list(flips)
+    while stayed and time.monotonic() < until:
+        answers = await asyncio.gather(
+            *(_back(one, epoch) for one in stayed), return_exceptions=True
+        )
+        if superseded := next((a for a in answers if isinstance(a, Superseded)), None):
+            raise superseded
+        stayed = [one for one, answer in zip(stayed, answers, strict=True) if answer is not True]
+        if stayed:
+            await asyncio.sleep(AGAIN_S)
+    return [one.change.proxy.host for one in stayed]
+
+
+async def _back(one: _Flip, epoch: int) -> bool:
+    """Where HAProxy is away, its file is all there is to take back."""
+    proxy = one.change.proxy
+    sent = await proxy.send(await proxy.prepare(one.before, epoch), epoch)
+    return sent.flipped or sent.laid
+
+
+async def all_of(asked: Iterable[Awaitable[T]]) -> list[T]:
+    """All answers. The worst trouble of any is raised, once all have answered."""
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    failed = [answer for answer in answers if isinstance(answer, BaseException)]
+    for kind in (Superseded, Refused, BaseException):
+        if worst := next((error for error in failed if isinstance(error, kind)), None):
+            raise worst
+    return [answer for answer in answers if not isinstance(answer, BaseException)]

@@ -1,0 +1,192 @@
+"""One HAProxy of a switch: its verbs as calls, its answers as values.
+
+The one rule: what it says is believed about itself alone. Whether several agree is `seen`'s to say, and
+what to do where one does not follow `flips`' to decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.adapters.haproxy import fragment, lua, names
+from orchestrator.adapters.haproxy.far import Answer, Far
+from orchestrator.adapters.haproxy.missing import missing
+from orchestrator.core.model import Color, ProxySpec, Site
+from orchestrator.ports.trouble import Refused, Unreachable
+
+TERM_S = 0.5  # how long a hold lasts of itself
+_SHOWN = 12  # missing lines in one sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What one HAProxy serves (`running`; None: it is not to be had), and what its file says."""
+
+    running: dict[str, str] | None
+    file: dict[str, str] | None
+    whole: bool  # the file is as bg wrote it
+    why: str = ""  # why it is not running
+    older: int = 0  # processes of before a reload that still serve old connections
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`pid` 0: HAProxy is away, and only its file can change."""
+
+    before: dict[str, str]
+    wanted: dict[str, str]
+    pid: int
+    version: int
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    flipped: bool
+    laid: bool  # HAProxy being away, its file says so
+    late: bool  # the hold did not stand any more
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What one says while it holds. `waits`: the notes of `lua`, added up."""
+
+    pid: int
+    counts: Mapping[str, int]
+    waits: Mapping[str, int]
+
+
+class Proxy:
+    def __init__(self, site: Site, spec: ProxySpec, host: str, far: Far) -> None:
+        self.site, self.spec, self.host = site, spec, host
+        self._far = far
+
+    async def look(self, epoch: int | None, *, ends_holds: bool = False) -> Looked:
+        said = await self._ask("proxy_look", epoch, ends_holds=ends_holds)
+        if not said.yes("up"):
+            return Looked(None, said.texts("file"), said.yes("whole"), said.words("why"))
+        running = said.texts("running")
+        return Looked(
+            running,
+            said.texts("file"),
+            said.yes("whole"),
+            "" if running is not None else "it has none of bg's maps",
+            said.number("older"),
+            said.numbers("counts"),
+        )
+
+    # -- Flipping ----------------------------------------------------------------------------
+
+    async def prepare(self, changes: Mapping[str, str], epoch: int) -> Prepared:
+        keys = names.keys(self.site, self.spec)
+        said = await self._ask("proxy_prepare", epoch, keys=keys, changes=dict(changes))
+        before, wanted = said.texts("before"), said.texts("wanted")
+        if before is None or wanted is None:
+            raise Unreachable(f"{self.host}: its answer makes no sense (before, wanted)")
+        return Prepared(
+            before, wanted, said.number("pid"), said.number("version"), said.words("why")
+        )
+
+    async def send(self, what: Prepared, epoch: int, held: Iterable[str] = ()) -> Sent:
+        said = await self._ask(
+            "proxy_send",
+            epoch,
+            wanted=what.wanted,
+            pid=what.pid,
+            version=what.version,
+            held=sorted(held),
+        )
+        return Sent(said.yes("flipped"), said.yes("laid"), said.yes("late"), said.words("why"))
+
+    # -- Time --------------------------------------------------------------------------------
+
+    async def hold(self, services: Iterable[str], epoch: int, *, term_s: float) -> None:
+        """The deadline moves."""
+        await self._ask("proxy_hold", epoch, services=sorted(services), term_s=term_s)
+
+    async def begin_hold(self, services: Iterable[str], epoch: int) -> Standing:
+        """`Refused`, `Unreachable`: it does not hold."""
+        said = await self._ask(
+            "proxy_hold", epoch, services=sorted(services), term_s=TERM_S, first=True
+        )
+        self._refuse_away(said)
+        if said.number("older"):
+            raise Refused(
+                f"{self.host}: {said.number('older')} HAProxy of before a reload still serves"
+                " connections, and cannot be made to hold; it ends with them (`hard-stop-after`)"
+            )
+        if not said.yes("stands"):
+            raise Unreachable(f"{self.host}: HAProxy does not show the hold")
+        return Standing(said.number("pid"), {}, said.numbers("waits"))
+
+    async def held(self, epoch: int) -> Standing:
+        said = await self._ask("proxy_held", epoch)
+        self._refuse_away(said)
+        return Standing(said.number("pid"), said.numbers("counts"), said.numbers("waits"))
+
+    async def let_go(self, services: Iterable[str], epoch: int) -> Mapping[str, int]:
+        said = await self._ask("proxy_let_go", epoch, services=sorted(services))
+        self._refuse_away(said)
+        return said.numbers("waits")
+
+    # -- Being there -------------------------------------------------------------------------
+
+    async def ensure(self, epoch: int) -> None:
+        """Files laid where they are missing. `Refused`: what its configuration lacks."""
+        site, spec = self.site, self.spec
+        holding = [s.name for s in names.at_home(site, spec)] if site.policy.hold else []
+        await self._ask(
+            "proxy_lay",
+            epoch,
+            keys=names.keys(site, spec),
+            lua=lua.text(site, spec),
+            services=holding,
+        )
+        said = await self._ask("proxy_config", epoch, config=names.CONFIG)
+        if lacking := missing(said.text("text"), site, spec):
+            raise Refused(f"{self.host}: {_spoken(said.list('files'), lacking)}")
+        self._refuse_away(said)
+        if not self._is_loaded(said):
+            raise Refused(
+                f"{self.host}: {', '.join(said.list('files'))} has all lines, but HAProxy runs with"
+                " others: reload it (systemctl reload haproxy)"
+            )
+
+    def _is_loaded(self, said: Answer) -> bool:
+        site, spec = self.site, self.spec
+        maps = {names.colors_map(site, spec)}
+        if site.policy.hold:
+            maps |= {names.holds_map(site, spec), names.waits_map(site, spec)}
+        ends = {path.rpartition("/")[2] for path in said.list("maps")}
+        running = said.lists("servers")
+        # The name of a host is HAProxy's to resolve, so only ports are compared.
+        servers = all(
+            {address.rpartition(":")[2] for _, address in fragment.servers_of(site, service, color)}
+            <= {
+                address.rpartition(":")[2]
+                for address in running.get(names.backend(site, service.name, color), ())
+            }
+            for service in names.at_home(site, spec)
+            for color in Color
+        )
+        return servers and {path.rpartition("/")[2] for path in maps} <= ends
+
+    # -- Asking ------------------------------------------------------------------------------
+
+    async def _ask(self, verb: str, epoch: int | None, **more: object) -> Answer:
+        args = {"socket": self.spec.socket, "maps": self.spec.maps, **more}
+        return Answer(self.host, await self._far.ask(self.host, verb, args, epoch))
+
+    def _refuse_away(self, said: Answer) -> None:
+        if not said.yes("up"):
+            raise Unreachable(f"{self.host}: {said.words('why')}")
+
+
+def _spoken(files: tuple[str, ...], lacking: tuple[str, ...]) -> str:
+    more = f"\n  … and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+    lines = "".join(f"\n  {line}" for line in lacking[:_SHOWN])
+    where = ", ".join(files) or names.CONFIG
+    return f"{where} lacks (`bgctl init haproxy` prints all lines):{lines}{more}"

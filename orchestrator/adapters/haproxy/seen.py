@@ -1,0 +1,130 @@
+"""What the proxies of a switch say, merged: who gets traffic, and where they disagree.
+
+The one rule: nobody is outvoted. Where a running HAProxy says something else than its file or than
+another proxy, the switch is not up, and the note names both. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from orchestrator.adapters.haproxy import names
+from orchestrator.adapters.haproxy.proxy import Looked
+from orchestrator.core.model import Color, ProxySpec, Share, Site
+from orchestrator.core.sight import Connections, SwitchSeen
+
+Looks = Mapping[str, Looked | str]  # by host; a text: it did not answer, and why
+
+
+def merged(site: Site, spec: ProxySpec, looks: Looks) -> SwitchSeen:
+    seen = {host: look for host, look in looks.items() if isinstance(look, Looked)}
+    away = [f"{host}: {why}" for host, why in looks.items() if isinstance(why, str)]
+    running = {host: look.running for host, look in seen.items() if look.running is not None}
+    away += [f"{host}: {look.why}" for host, look in seen.items() if look.running is None]
+    keys = names.keys(site, spec)
+    files = [look.file or {} for look in seen.values()]
+    said = next(iter(running.values()), None)
+    wrong = [*_differences(seen, keys), *_disagreement(running, keys)]
+    if said is None:
+        said = files[0] if files else {}
+        # A switch that nobody was ever sent through, or that was taken away, is no outage.
+        idle = len(seen) == len(looks) and not any(_serves(file, keys) for file in files)
+        up = idle and bool(looks)
+    else:
+        up = not away and not wrong
+    notes = [*wrong, *away, *_remarks(seen)]
+    return SwitchSeen(
+        shares=tuple((one.name, _share(said, one.name)) for one in names.at_home(site, spec)),
+        pins=tuple(
+            (pin, color)
+            for pin in names.pins(site, spec)
+            if (color := _color(said, names.pin_key(pin))) is not None
+        ),
+        connections=_connections(site, spec, seen.values()),
+        up=up,
+        note="; ".join(notes),
+    )
+
+
+def color_of(color: Color | None) -> str:
+    return color.value if color else names.NOBODY
+
+
+def _color(entries: Mapping[str, str], key: str) -> Color | None:
+    said = entries.get(key)
+    return next((color for color in Color if color.value == said), None)
+
+
+def _share(entries: Mapping[str, str], service: str) -> Share:
+    return Share.all_to(_color(entries, service))
+
+
+def _serves(entries: Mapping[str, str], keys: Iterable[str]) -> bool:
+    return any(_color(entries, key) for key in keys if "." not in key)
+
+
+def _differences(seen: Mapping[str, Looked], keys: Iterable[str]) -> list[str]:
+    """Between what each does and what its file says."""
+    found = []
+    for host, look in seen.items():
+        if look.running is None:
+            continue
+        if look.file is None:
+            if _serves(look.running, keys):
+                found.append(f"{host}: it has no file to be started again with")
+            continue
+        for key in keys:
+            does, says = _color(look.running, key), _color(look.file, key)
+            if does is not says:
+                found.append(f"{host}: it {_spoken(key, does)}, its file says {color_of(says)}")
+                break
+    return found
+
+
+def _disagreement(running: Mapping[str, Mapping[str, str]], keys: Iterable[str]) -> list[str]:
+    """The first thing that not all proxies do alike."""
+    for key in keys:
+        ways = {host: _color(entries, key) for host, entries in running.items()}
+        if len(set(ways.values())) > 1:
+            told = (f"{host} {_spoken(key, color)}" for host, color in ways.items())
+            return [f"the proxies do not agree: {', '.join(told)}"]
+    return []
+
+
+def _remarks(seen: Mapping[str, Looked]) -> list[str]:
+    """What is worth a word and changes nothing."""
+    edited = [
+        f"{h}: the colors' file is not as bg wrote it" for h, s in seen.items() if not s.whole
+    ]
+    older = [
+        f"{host}: {look.older} HAProxy of before a reload still serves old connections, by the"
+        " colors it had then"
+        for host, look in seen.items()
+        if look.older
+    ]
+    return edited + older
+
+
+def _spoken(key: str, color: Color | None) -> str:
+    caller, dot, rest = key.partition(".")
+    if not dot:
+        return f"serves {key} from {color.value if color else 'neither color'}"
+    own, _, callee = rest.partition(".")
+    return f"leads {caller} {own} to {callee} {color_of(color)}"
+
+
+def _connections(site: Site, spec: ProxySpec, looks: Iterable[Looked]) -> tuple[Connections, ...]:
+    """What an older process still serves cannot be counted; it is at least one everywhere."""
+    seen = tuple(looks)
+    unknown = any(look.older for look in seen)
+
+    def count(service: str, color: Color) -> int:
+        ways = (names.backend(site, service, color), names.stream_backend(site, service, color))
+        known = sum(look.counts.get(way, 0) for look in seen for way in ways)
+        return max(known, int(unknown))
+
+    return tuple(
+        Connections(service.name, color, count(service.name, color))
+        for service in names.at_home(site, spec)
+        for color in Color
+    )
