@@ -48,7 +48,7 @@ class Finished:
 
 
 class Shop:
-    """One site. `first_port` begins a hundred free ports."""
+    """One site. `first_port` begins a hundred free ports. Time stands still where `hold` says so."""
 
     def __init__(self, folder: Path, first_port: int, **rollout: str) -> None:
         self.folder, self.first_port = folder, first_port
@@ -56,6 +56,8 @@ class Shop:
         self.state = folder / "state"
         text = (SHOP / "bg.yaml").read_text()
         ports = re.sub(r"\b18(\d{3})\b", lambda m: str(first_port + _near(int(m[1]))), text)
+        if "hold" not in rollout:
+            ports = re.sub(r"(?m)^  hold: .*\n", "", ports)
         for key, value in rollout.items():
             rule = f"  {key}: {value}"
             ports, there = re.subn(rf"(?m)^  {key}: \S+", rule, ports)
