@@ -67,6 +67,11 @@ class _Watched:
         if seen is not None and seen.note and not self._of_before(seen):
             self.last = seen.note
 
+    def miss(self, why: str) -> None:
+        """Nobody could look: that is neither well nor dead."""
+        self.seen, self.last = None, why
+        self.samples = (*self.samples, Sample(Found.UNKNOWN, why=why))[-SAMPLES_KEPT:]
+
     def take(self, taken: Sample) -> None:
         self.samples = (*self.samples, taken)[-SAMPLES_KEPT:]
         if taken.why and (self.seen is None or not self.seen.note or self._of_before(self.seen)):
@@ -87,7 +92,10 @@ class _Round:
     async def look(self) -> None:
         sighting = await survey(self.driver.world, self.driver.epoch)
         for one in self.watched:
-            one.see(_instance(sighting, one.part, one.instance))
+            if sighting.saw(one.part.service, one.part.color):
+                one.see(_instance(sighting, one.part, one.instance))
+            else:
+                one.miss(_unseen(sighting))
         alive = [one for one in self.watched if one.seen is not None and one.seen.running]
         taken = await asyncio.gather(
             *(sample(self.driver.world, one.part, one.instance) for one in alive)
@@ -197,6 +205,8 @@ def not_as_found(rollout: Rollout, sighting: Sighting) -> Ill | None:
     prove_at, proof = _proof(rollout)
     found = rollout.found_well()
     for part in () if proof.lenient else proof.parts:
+        if not sighting.saw(part.service, part.color):
+            return Ill(Trouble.UNREACHABLE, _unseen(sighting))
         for i in range(part.count):
             seen = _instance(sighting, part, i)
             who = f"{part.service} {part.color.value} #{i}"
@@ -265,8 +275,7 @@ def _all_well(watched: list[_Watched], through: dict[tuple[str, str], tuple[Samp
 
 def _ill(watched: list[_Watched]) -> Ill | None:
     for one in watched:
-        dead = one.seen is None or not one.seen.running
-        if one.starts > RESTARTS_MAX or (dead and one.start == 0):
+        if one.starts > RESTARTS_MAX:
             return Ill(Trouble.ILL, f"{one} keeps dying: {one.last or 'no word why'}")
         if judge_soak(one.samples, one.probing) is Verdict.ILL:
             return Ill(Trouble.ILL, f"{one} turned ill: {one.last}")
@@ -329,6 +338,10 @@ async def drain(driver: Driver, step: Drain, since_s: float) -> Found_:
 
 
 # -- Small things --------------------------------------------------------------------------
+
+
+def _unseen(sighting: Sighting) -> str:
+    return "; ".join(sighting.unreached) or "it could not be looked at"
 
 
 def _instance(sighting: Sighting, part: Part, instance: int) -> InstanceSeen | None:

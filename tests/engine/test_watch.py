@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from orchestrator.adapters.memory.fuse import GO_ON, Answer, Hook, Tick, When
 from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.world import (
     CRASHING,
@@ -30,7 +31,8 @@ from orchestrator.core.record import (
     Turned,
     What,
 )
-from orchestrator.core.steps import Drain, Prove, Soak, Step
+from orchestrator.core.steps import Drain, Prove, Shift, Soak, Step
+from orchestrator.ports.trouble import Unreachable
 from tests.core.made import BLUE, GREEN, with_policy
 from tests.engine.driven import (
     POLICY,
@@ -239,6 +241,66 @@ async def test_where_the_old_color_was_ill_nothing_turns_back_to_it_by_itself() 
     assert rollout is not None and rollout.stuck and not rollout.was_well
     assert rollout.before[0].verdict is Verdict.ILL
     assert world.shares["web"].live is GREEN
+
+
+# -- Looks that are not answered -----------------------------------------------------------
+
+
+def unanswered(world: World, kind: type[Step], many: int = 1) -> Hook:
+    """The next so many looks at installations after a step of this kind began find nobody."""
+    left = many
+
+    def fails(tick: Tick) -> Answer:
+        nonlocal left
+        rollout = world.chronicle.open
+        begun = rollout.begun if rollout else None
+        step = rollout.steps[begun[0]] if rollout and begun and not begun[1] else None
+        looks = tick.verb == "installation.look" and tick.when is When.BEFORE
+        if left and looks and isinstance(step, kind):
+            left -= 1
+            raise Unreachable("the host does not answer")
+        return GO_ON
+
+    return fails
+
+
+@pytest.mark.parametrize("kind", [Prove, Soak], ids=["prove", "soak"])
+async def test_a_look_that_nobody_answers_says_nothing_about_a_color(kind: type[Step]) -> None:
+    """S42: neither well nor dead. It is looked at again."""
+    world = await with_one(shop())
+    process = Process(world, unanswered(world, kind, 2))
+    await visit(process, wanting(world, web="2"), grant=True)
+    assert world.chronicle.past[-1].outcome is Outcome.ROLLED_OUT
+    assert not records(world, Failed)
+
+
+async def test_a_look_that_nobody_answers_before_the_shift_is_no_death() -> None:
+    world = await with_one(shop())
+    process = Process(world, unanswered(world, Shift))
+    await visit(process, wanting(world, web="2"), grant=True)
+    (failed,) = records(world, Failed)
+    assert isinstance(failed, Failed)
+    assert (failed.kind, failed.step) == (Trouble.UNREACHABLE, index_of(world, Shift))
+    assert world.chronicle.past[-1].outcome is Outcome.ROLLED_OUT
+
+
+async def test_an_instance_that_is_being_started_again_as_the_soak_begins_is_not_given_up() -> None:
+    world = await with_one(shop())
+    down = False
+
+    def goes_down(tick: Tick) -> Answer:
+        """Its keeper needs a moment: for one look it does not run."""
+        nonlocal down
+        one = world.cell("web", GREEN).instances.get(0)
+        if tick.verb == "switch.send" and tick.when is When.AFTER and one:
+            down, one.running = True, False
+        elif down and one and tick.verb == "prober.sample":
+            down = False
+            world.begin(one, one.release)
+        return GO_ON
+
+    await visit(Process(world, goes_down), wanting(world, web="2"), grant=True)
+    assert world.chronicle.past[-1].outcome is Outcome.ROLLED_OUT
 
 
 # -- Drain ---------------------------------------------------------------------------------
