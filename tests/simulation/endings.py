@@ -128,6 +128,12 @@ def _but_tidied(after: Snapshot, before: Snapshot, plan: tuple[Step, ...]) -> Sn
     return replace(after, staged=staged)
 
 
+def check_nobody_waits(world: World) -> None:
+    """Whatever became of a hold, those who waited were let go."""
+    if world.held and world.living.get(world.held_by, False):
+        raise Broken(f"{world.held} are held for ever\n" + story(world))
+
+
 def check_requests(world: World) -> None:
     """Every request led to a record; nobody waits on one that nobody heard."""
     waiting = [e.number for e in world.chronicle.asked if e.record.rollout is not None]

@@ -27,6 +27,7 @@ from tests.simulation.endings import (
     check_addresses,
     check_ending,
     check_gates,
+    check_nobody_waits,
     check_requests,
     snapshot,
 )
@@ -78,6 +79,7 @@ class Life:
 
     def check(self) -> Life:
         check_ending(self.world, self.before, self.scene.wish, self.number, self.damaged)
+        check_nobody_waits(self.world)
         check_requests(self.world)
         check_addresses(self.world)
         check_gates(self.world)

@@ -205,6 +205,8 @@ class Promises:
             for place, cell in self.world.cells.items():
                 self.looked[place] = {i: o.start for i, o in cell.instances.items() if o.running}
         looks = self.looks.setdefault(tick.process, set())
+        if not tick.verb.endswith(".look"):
+            return
         if len(looks) == len(FENCED):
             return
         looks.add(tick.verb)

@@ -143,6 +143,13 @@ async def loosely_coupled() -> Scene:
     return Scene(world, wish_for(world, {"web": "2", "api": "2"}))
 
 
+async def held() -> Scene:
+    """Time stands still for the shift, and for going back."""
+    site = shop(*LOOSE, policy=with_policy(POLICY, hold=Hold(2.0, waiting=100)))
+    world = await past(site, {"web": "1", "api": "1"})
+    return Scene(world, wish_for(world, {"web": "2", "api": "2"}))
+
+
 async def half_started() -> Scene:
     """A driver died in a start, and a person abandoned that: the same release is wished again."""
     world = await past(shop(), {"web": "1"})
@@ -253,6 +260,7 @@ SCENES: dict[str, Making] = {
         everything,
         caller_outside,
         loosely_coupled,
+        held,
         half_started,
         backout,
         backout_without_standby,

@@ -28,6 +28,8 @@ EFFECTS = (
     "installation.point",
     "installation.remove",
     "switch.send",
+    "switch.hold",
+    "switch.let_go",
 )
 LOOKS = ("installation.look", "switch.look")
 FOR_GOOD = 10_000
