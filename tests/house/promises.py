@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -19,6 +20,7 @@ NUMBER = re.compile(r"(?<![A-Za-z0-9])[Ss](\d{1,2})(?![0-9])")
 ROW = re.compile(r"^\| (S\d+) \| (.*?) \| (.*?) \|$")
 
 
+@cache
 def covered() -> dict[str, dict[str, list[str]]]:
     """By number: test files, and the tests in each that name it (none: the module does)."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
