@@ -31,7 +31,7 @@ from orchestrator.core.model import Color, Release
 from orchestrator.core.record import Opened, Outcome
 from orchestrator.core.rollout import Rollout, evolve
 from orchestrator.core.sight import Sighting, holds
-from orchestrator.core.steps import Part, Shift, Start, Step, Tidy, Wire, name
+from orchestrator.core.steps import Part, Shift, Stage, Start, Step, Tidy, Wire, name
 
 TRIES_MAX = 2  # a state behind a third try is like the one behind the second
 
@@ -224,6 +224,8 @@ def _ending(rollout: Rollout, world: Imagined, before: Imagined) -> str:
 def _is_as_before(rollout: Rollout, sighting: Sighting, before: Imagined) -> str:
     remarked = {(lost.service, lost.color) for lost in rollout.lost}
     tidied = {release for s in rollout.steps if isinstance(s, Tidy) for _, release in s.releases}
+    stages = (p for s in rollout.steps if isinstance(s, Stage) for p in s.parts)
+    tidied |= {p.release for p in stages if p.before.staged}  # lost files that are kept once there
     started = (p for s in rollout.steps if isinstance(s, Start) for p in s.parts)
     meant = {(p.service, p.color) for p in started if p.before.running}  # to run, whatever comes
     was = sighting_of(before)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 
 from orchestrator.adapters.local.shelf import VERSION, Shelf
 from orchestrator.core.model import Release, Service, Site
@@ -75,11 +76,18 @@ class LocalArtifacts:
         return tuple(sorted(name for name in names if VERSION.fullmatch(name)))
 
     def _existing(self, service: Service) -> str:
-        """The versions that could have been asked for, newest names last, bounded."""
+        """The versions that could have been asked for, the highest first, bounded."""
         names = set(self.available(service))
         names |= {f"{release.label} (staged)" for release in self._shelf.staged(service.name)}
-        ordered = sorted(names)[-SHOWN:]
-        return ", ".join(ordered) if ordered else "none yet"
+        ordered = sorted(names, key=_numbers, reverse=True)
+        more = f" and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
+        return ", ".join(ordered[:SHOWN]) + more if ordered else "none yet"
+
+
+def _numbers(name: str) -> list[tuple[int, str]]:
+    """Numbers count as numbers: 10 comes after 9."""
+    parts = re.findall(r"\d+|\D+", name)
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _release(service: Service, version: str, path: str) -> Release:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from orchestrator.core.chronicle import Backout, Nothing
+    from orchestrator.core.chronicle import Backout, Chronicle, Nothing
     from orchestrator.core.model import Release
     from orchestrator.core.record import Outcome, Wanted, Wish
     from orchestrator.core.rollout import Rollout
@@ -138,9 +138,17 @@ async def _further(visit: Visit, to: list[str]) -> Wish:
 
     sighting = await survey(visit.world, None)
     wanted = staged_wish(to, visit.file, sighting, visit.chronicle)
-    found = backout_of(visit.chronicle)
+    found = backout_of(_without_those_that_went_back(visit.chronicle))
     undoes = None if isinstance(found, Nothing) else found.undoes.id
     return Wish(wanted, Kind.BACKOUT, undoes=undoes)
+
+
+def _without_those_that_went_back(chronicle: Chronicle) -> Chronicle:
+    """A deploy that went back left what is to be undone as it was."""
+    from orchestrator.core.record import Kind
+
+    past = tuple(p for p in chronicle.past if p.changes or p.kind is not Kind.DEPLOY)
+    return replace(chronicle, past=past)
 
 
 def _undoes(found: Backout) -> str:

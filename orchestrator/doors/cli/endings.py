@@ -53,7 +53,8 @@ def _closed(past: Past | None, rollout: int, wanted: Outcome) -> Answer:
         case Outcome.BACKED_OUT:
             problem = f"Rollout {rollout} went back, and everything is as it was before{why}."
             if said:
-                problem = f"Rollout {rollout} went back{why}.\nNot as it was before: {said}"
+                lost = sentence("; ".join(past.remarks))
+                problem = f"Rollout {rollout} went back{why}.\nNot as it was before: {lost}"
             return Answer(Exit.WENT_BACK, past.outcome.value, problem=problem)
         case Outcome.REPLACED:
             problem = f"Rollout {rollout} went back to make room for another wish{why}."

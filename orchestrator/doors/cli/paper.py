@@ -20,6 +20,7 @@ from typing import TextIO
 
 WHOLE = re.compile(r"`[^`]*`|\d (?:ms|s|min|h|d)\b")  # is not broken over two lines
 FIRST_WORD = re.compile(r"([a-z]+)(?:[,;:.]? (?! )|[,;:.]?$)")
+KILLED = re.compile(r"(was ended by SIG(?:KILL|TERM) after [\d.]+ \w+); last words: .*?(?=\)|$)")
 SAID_MAX = 300  # of what others said; all of it is in `history` and `-o json`
 HARD_SPACE = "\xa0"
 WIDTH = 80
@@ -114,7 +115,8 @@ def capital(text: str, names: Iterable[str] = ()) -> str:
 
 
 def briefly(text: str, most: int = SAID_MAX) -> str:
-    """A long text cut at a word."""
+    """A long text without what a killed process said last, cut at a word."""
+    text = KILLED.sub(r"\1", text)
     return text if len(text) <= most else f"{text[:most].rsplit(' ', 1)[0].rstrip(' ,;:(')} …"
 
 

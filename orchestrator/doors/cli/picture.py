@@ -118,7 +118,7 @@ def _who(serving: tuple[Serves, ...]) -> str:
         f"{joined(names)} {'serves' if len(names) == 1 else 'serve'} on {color}"
         for color, names in _by_color([s for s in live if not s.silent]).items()
     ]
-    said += [_should(s) for s in live if s.silent]
+    said += _should([s for s in live if s.silent])
     said += [f"{s.service} goes to {share_of(s.share)}" for s in serving if s.share.split]
     silent = [s.service for s in serving if not s.share.live and not s.share.split]
     if not said:
@@ -140,10 +140,15 @@ def _named(serves: Serves) -> str:
     return f"{serves.service} {serves.release.version}" if serves.release else serves.service
 
 
-def _should(serves: Serves) -> str:
+def _should(silent: list[Serves]) -> list[str]:
     """Never that something serves which does not run."""
-    where = share_of(serves.share)
-    return f"{_named(serves)} should serve on {where}, and 0 of {serves.count} run there"
+    counts = dict.fromkeys(_by_color(silent), 0)
+    for s in silent:
+        counts[share_of(s.share)] += s.count
+    return [
+        f"{joined(names)} should serve on {color}, and 0 of {counts[color]} run there"
+        for color, names in _by_color(silent).items()
+    ]
 
 
 # -- The way back --------------------------------------------------------------------------

@@ -17,6 +17,12 @@ ENDED = {
     Outcome.REPLACED: "made place for another",
     Outcome.ABANDONED: "abandoned as it was",
 }
+KINDS = {
+    Kind.DEPLOY: "a deploy",
+    Kind.BACKOUT: "a backout",
+    Kind.RETIRE: "a retirement",
+    Kind.MEND: "a mend",
+}
 INKS = {Outcome.ROLLED_OUT: Ink.GOOD, Outcome.BACKED_OUT: Ink.CARE, Outcome.ABANDONED: Ink.BAD}
 
 
@@ -50,7 +56,7 @@ def _how(past: Past) -> tuple[str, ...]:
     """Why it turned, where it did; else what it changed; and what there is to remark."""
     groups: dict[str, list[str]] = {}
     for c in past.changes:
-        before = f"{c.before.version} → " if c.before else ""
+        before = f"{c.before.version} → " if c.before and c.before != c.after else ""
         groups.setdefault(c.color.value, []).append(f"{c.service} {before}{c.after.version}")
     changes = "; ".join(f"{joined(said)} on {color}" for color, said in groups.items())
     why = past.reason if past.outcome is not Outcome.ROLLED_OUT else ""
@@ -60,13 +66,14 @@ def _how(past: Past) -> tuple[str, ...]:
 
 def past_in_words(past: Past, now: float, paper: Paper) -> str:
     """One sentence on a rollout that closed."""
-    kind = {Kind.DEPLOY: "a deploy", Kind.BACKOUT: "a backout"}.get(past.kind, past.kind.value)
+    kind = KINDS[past.kind]
     ended = {Outcome.ROLLED_OUT: "was done", Outcome.REPLACED: "made place for another wish"}.get(
         past.outcome, f"was {ENDED[past.outcome]}"
     )
     why = f": {past.reason}" if past.reason and past.outcome is not Outcome.ROLLED_OUT else ""
     when = paper.clock(past.closed_s, now)
-    return sentence(f"Rollout {past.id}, {kind} by {past.by}, {ended} at {when}{why}")
+    lost = "".join(f"; {remark}" for remark in past.remarks)
+    return sentence(f"Rollout {past.id}, {kind} by {past.by}, {ended} at {when}{why}{lost}")
 
 
 # -- One rollout as a story ----------------------------------------------------------------

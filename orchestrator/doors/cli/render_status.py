@@ -83,8 +83,17 @@ def _differences(picture: Picture) -> tuple[Drift, ...]:
     return drift(picture.chronicle, sighting)
 
 
+def _noted(picture: Picture) -> list[str]:
+    """What the switch says of itself though it does what it should."""
+    sighting = picture.sighting
+    if sighting is None or not sighting.switch.up or not picture.chronicle.serving:
+        return []
+    return [sighting.switch.note] if sighting.switch.note else []
+
+
 def _drift(picture: Picture, paper: Paper) -> list[str]:
-    said = (d.what for d in _differences(picture) if d.service)  # of the switch it is said above
+    said = [d.what for d in _differences(picture) if d.service]  # of the switch it is said above
+    said += _noted(picture)
     found = [line for what in said for line in paper.wrapped(sentence(briefly(what)), first="  ")]
     return [paper.ink(Ink.BAD, "Not as it should be:"), *found] if found else []
 

@@ -14,6 +14,7 @@ from orchestrator.doors.cli.paper import HARD_SPACE, Ink, Paper, harmless
 from orchestrator.doors.cli.picture import Picture, warm
 
 INK_OF = {Color.BLUE: Ink.BLUE, Color.GREEN: Ink.GOOD}
+STOPPED = " was stopped:"  # how the note of an instance begins that was asked to end
 INSTANCES_SHOWN = 4  # of those that are as they should be; the rest is counted
 
 
@@ -56,7 +57,8 @@ def _color(seen: InstallationSeen, picture: Picture, paper: Paper, brief: bool) 
     fixed = f"  {release.ljust(6)}  {_share(seen, picture).rjust(5)}  "
     room = paper.width - 3 - len(branch) - 6 - len(fixed) - len(state) - len(running)
     line = f"{branch} {name}{fixed}{paper.ink(ink, state)}"
-    below = _instances(seen, paper, brief) + _preview(seen, picture, paper)
+    share = picture.sighting.share(seen.service).of(seen.color) if picture.sighting else 0
+    below = _instances(seen, share, paper, brief) + _preview(seen, picture, paper)
     if room >= 2:
         line += f"{' ' * room}{running}"
     else:
@@ -90,7 +92,7 @@ def _word(seen: InstallationSeen, picture: Picture) -> tuple[str, Ink]:
         if serving is not None and serving.color is seen.color:
             return "served last", Ink.CARE
     elif sighting is not None and sighting.share(seen.service).of(seen.color):
-        return "serves", Ink.GOOD
+        return ("serves", Ink.GOOD) if seen.running() else ("should serve", Ink.BAD)
     if seen.empty:
         return "stopped", Ink.FAINT
     standby = chronicle.standby(seen.service)
@@ -134,12 +136,14 @@ def _preview(seen: InstallationSeen, picture: Picture, paper: Paper) -> list[str
 # -- Its instances -------------------------------------------------------------------------
 
 
-def _instances(seen: InstallationSeen, paper: Paper, brief: bool) -> list[str]:
+def _instances(seen: InstallationSeen, share: int, paper: Paper, brief: bool) -> list[str]:
     if seen.empty and not any(i.note for i in seen.instances):
         return []
     odd = [i for i in seen.instances if not i.running or i.release != seen.current]
     fine = [i for i in seen.instances if i not in odd]
-    lines = [] if brief else _fine(fine, paper)
+    if seen.empty and not share:  # how it ended where that was asked for is no news
+        odd = [i for i in odd if STOPPED not in i.note]
+    lines = _fine(fine, paper) if fine and not brief else []
     return lines + [line for one in odd for line in _odd(one, paper)]
 
 
@@ -160,7 +164,8 @@ def _odd(one: InstanceSeen, paper: Paper) -> list[str]:
         said = f"#{one.index} died and is being started again (start {one.start})"
     else:
         said = f"#{one.index} does not run"
-    note = f": {one.note.strip()}" if one.note and not one.running else ""
+    old = STOPPED in one.note and not one.note.startswith(f"start {one.start} ")
+    note = f": {one.note.strip()}" if one.note and not one.running and not old else ""
     wrapped = paper.less(9).wrapped(said + note, later="   ")
     return [paper.ink(Ink.BAD, line) for line in wrapped]
 

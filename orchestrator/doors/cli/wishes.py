@@ -125,7 +125,7 @@ def staged_wish(
             missing.append(f"{service} has no staged release {word!r}")
     if missing or not found:
         problem = "; ".join(missing) or f"No service has a staged release {' '.join(words)!r}"
-        raise refused(problem, ("bgctl releases", "what lies staged"))
+        raise refused(sentence(problem), ("bgctl releases", "what lies staged"))
     return tuple(found)
 
 
