@@ -2,8 +2,8 @@
 
 Colors, holds and what waits are maps (`SITE.colors.map`, `SITE.holds.map`, `SITE.waits.map`). The
 socket answers when a command has taken effect for all threads; the colors' file says what the next
-start serves. The one rule: what a restarted HAProxy would serve lies on the disk before a running one is
-told. It refuses to know which color anybody ought to be sent to.
+start serves. The one rule: what a restarted HAProxy would serve lies on the disk before a running
+one is told. It refuses to know which color anybody ought to be sent to.
 """
 
 from __future__ import annotations

@@ -80,8 +80,11 @@ def _outer(site: Site, spec: ProxySpec) -> Section:
         lines.append(f"http-request lua.{lua.action(site)} if {held}")
     lookup = f"var({service}),map_str({names.colors_map(site, spec)},{names.NOBODY})"
     lines.append(f"http-request set-var({color}) {lookup}")
-    lines += _ways(site, f"%[var({service})]", f"%[var({color})]", f"{{ var({service}) -m found }}")
-    lines.append(f"use_backend {names.prefix(site)}nobody if {{ var({service}) -m found }}")
+    ours = f"{{ var({service}) -m found }}"
+    # A backend that does not exist would lead to the default one of the user's.
+    nobody = f"{{ var({color}) -m str {names.NOBODY} }}"
+    lines.append(f"use_backend {names.prefix(site)}nobody if {ours} {nobody}")
+    lines += _ways(site, f"%[var({service})]", f"%[var({color})]", ours)
     own = (
         "# These lines may stand in a frontend of your own instead.",
         f"bind :{names.outer_port(spec)}",

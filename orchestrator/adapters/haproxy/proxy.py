@@ -1,7 +1,7 @@
 """One HAProxy of a switch: its verbs as calls, its answers as values.
 
-The one rule: what it says is believed about itself alone. Whether several agree is `seen`'s to say, and
-what to do where one does not follow `flips`' to decide.
+The one rule: what it says is believed about itself alone. Whether several agree is `seen`'s to say,
+and what to do where one does not follow `flips`' to decide.
 """
 
 from __future__ import annotations

@@ -25,11 +25,11 @@ from bg_agent.haproxy import Away, Runtime
 from bg_agent.places import Host as AgentHost
 from bg_agent.table import VERBS
 
-from e2e.sample import Answering, Identity
+from e2e.sample import Answering, Identity, Upstream
 from orchestrator.adapters.haproxy.far import Args
 from orchestrator.adapters.haproxy.fragment import fragment
 from orchestrator.adapters.haproxy.switch import HaproxySwitch
-from orchestrator.core.model import Color, Host, ProxySpec, Share, Site
+from orchestrator.core.model import Color, Host, Pin, ProxySpec, Share, Site
 from orchestrator.ports.trouble import Refused, Superseded, Unreachable
 from tests.adapters.envoy import edge
 from tests.conftest import find_ports
@@ -48,9 +48,12 @@ ALL_BLUE, ALL_GREEN, NOBODY = edge.ALL_BLUE, edge.ALL_GREEN, Share()
 SOCKET, MAPS = "/run/haproxy/admin.sock", "/etc/haproxy/bg"
 
 
-def site(state: Path, port: int, proxies: int = 2) -> Site:
-    """The site of the Envoy tests, behind HAProxies; `port` begins twenty free ones."""
-    described = edge.site(state, port)
+def site(state: Path, port: int, proxies: int = 2, name: str = "shop") -> Site:
+    """The site of the Envoy tests, behind HAProxies; `port` begins twenty free ones.
+
+    The ports of inner addresses follow from the name.
+    """
+    described = replace(edge.site(state, port), name=name)
     hosts = tuple(f"proxy{i + 1}" for i in range(proxies))
     return replace(
         described,
@@ -92,6 +95,17 @@ class Near:
         except trouble.Unsure as unsure:
             raise Unreachable(unsure.why) from None
         return said
+
+
+class Fresh(Upstream):
+    """A connection for each question, closed whatever becomes of it."""
+
+    async def get(self) -> tuple[int, bytes]:
+        reader, writer = await asyncio.open_connection(*self._address)
+        try:
+            return await self._ask(reader, writer)
+        finally:
+            writer.close()
 
 
 @dataclass
@@ -185,22 +199,24 @@ class Place:
     async def serve(self, name: str, color: Color, instance: int = 0) -> None:
         uses = None
         for use in self.site.service(name).uses:
-            uses = self.switch.inner_address(edge.Pin(name, color, use.callee))
+            uses = self.switch.inner_address(Pin(name, color, use.callee))
         me = Identity(name, color.value, "1", instance, uses)
         port = self.site.service(name).placement.port(color, instance)
         answering = Answering(me)
+        answering._upstream = Fresh(uses) if uses else None
         server = await asyncio.start_server(answering.serve, "127.0.0.1", port)
         self.servers[name, color, instance] = server
 
     async def get(self, path: str = "/", port: int | None = None) -> edge.Answer:
         return await edge.get(port or self.port, path)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.switch.close()
         for server in self.servers.values():
             server.close()
         for host in tuple(self.programs):
             self.kill(host)
+        await asyncio.sleep(0.01)  # everybody notices
 
 
 @asynccontextmanager
@@ -211,12 +227,14 @@ async def place_of(described: Site, folder: Path) -> AsyncIterator[Place]:
     try:
         yield place
     finally:
-        place.close()
+        await place.close()
 
 
 @asynccontextmanager
 async def new_place(folder: Path, proxies: int = 2, **more: Any) -> AsyncIterator[Place]:
-    described = replace(site(folder / "state", find_ports(20), proxies), **more)
+    port = find_ports(20)
+    named = site(folder / "state", port, proxies, name=f"shop{port}")  # beside other tests
+    described = replace(named, **more)
     async with place_of(described, folder / "hosts") as place:
         await place.begin()
         yield place
