@@ -65,6 +65,21 @@ class Gate:
             raise
         self._socket = made
 
+    def is_left(self) -> bool:
+        """Whether nobody listens at the place, so that whoever asks goes on at once."""
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking,
+            _opened(self._folder) as at,
+        ):
+            asking.setblocking(False)
+            try:
+                asking.connect(f"/proc/self/fd/{at}/{self._name}")
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+        return False
+
     async def serve(self) -> None:
         """Answer from now on. After `listen`."""
         loop = asyncio.get_running_loop()
@@ -87,9 +102,13 @@ class Gate:
         waited, self._waited = tuple(self._waited), []
         return waited
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give the place up. Whoever still waited would go on."""
-        if self._server is not None:
+        if self._server is not None and self._socket is not None:
+            # What was accepted a moment ago is served first: asyncio would forget it.
+            asyncio.get_running_loop().remove_reader(self._socket)
+            for _ in range(3):
+                await asyncio.sleep(0)
             self._server.close()
         elif self._socket is not None:
             self._socket.close()

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 
-from orchestrator.adapters.envoy import admin, config, flight, names
+from orchestrator.adapters.envoy import admin, config, flight, names, runtime
 from orchestrator.adapters.envoy.flight import Flight
 from orchestrator.adapters.envoy.gate import Gate
+from orchestrator.adapters.envoy.runtime import Edited
 from orchestrator.adapters.envoy.workers import Gone, Worker, Workers, until
 from orchestrator.core.stillness import Held
 from orchestrator.ports.trouble import Unreachable
@@ -82,6 +83,20 @@ class Standing:
         if time.monotonic() - self._quiet_since < DOUBT_S:
             return now.requests or now.loose or int(retried)
         return now.requests
+
+    def left_on(self, text: str | None) -> str:
+        """In words, where the runtime file holds and the driver that did it is gone."""
+        try:
+            held = runtime.parse(text or "").held
+        except Edited:
+            return ""
+        if not held or not self.gate.is_left():
+            return ""
+        whose = " and ".join(held)
+        return (
+            f"{self._switch}: a driver that is gone had stopped time for {whose}; requests go on by"
+            " themselves, and the next command that drives takes it off"
+        )
 
     async def _counted(self) -> Flight:
         numbers = await admin.stats(self._folder, config.ADMIN, flight.EVERYTHING)

@@ -115,6 +115,8 @@ class EnvoySwitch:
         if not envoy.kept.alive() and (nobody := envoy.traffic.nobody(text)):
             return nobody
         seen = await envoy.traffic.look(text)
+        if seen.up and (left := envoy.standing.left_on(text)):
+            return replace(seen, note="; ".join(note for note in (seen.note, left) if note))
         if seen.up or not (words := envoy.kept.last_words()):
             return seen
         return replace(seen, note=f"{seen.note} ({words})")
@@ -316,7 +318,7 @@ class EnvoySwitch:
             pass
         finally:
             for envoy in standing:
-                envoy.standing.gate.close()
+                await envoy.standing.gate.close()
         return tuple(waited)
 
     def _end_holds(self) -> None:

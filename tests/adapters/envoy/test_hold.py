@@ -217,10 +217,13 @@ async def test_a_hold_that_was_left_on_lets_everybody_in_and_ends_with_the_next_
     """S1: its driver was killed, so nobody listens at the gate."""
     await edge.switch.hold(BOTH, HOLD, 1)
     for one in edge.switch._standing:
-        one.standing.gate.close()  # what the kernel does for a process that is gone
+        await one.standing.gate.close()  # what the kernel does for a process that is gone
     assert await color(edge) == "blue"
     assert runtime.understand(edge.runtime.read_text()).held == ("api", "web")
     successor = edge.another()
+    seen = await successor.look(None)
+    assert seen.up
+    assert "had stopped time for api and web" in seen.note
     await VERBS[verb](successor)
     successor.close()
     assert runtime.understand(edge.runtime.read_text()).held == ()
@@ -230,7 +233,7 @@ async def test_a_hold_that_was_left_on_lets_everybody_in_and_ends_with_the_next_
 async def test_a_look_that_no_driver_takes_ends_no_hold(edge: Edge) -> None:
     await edge.switch.hold(BOTH, HOLD, 1)
     watcher = edge.another()
-    await watcher.look(None)
+    assert (await watcher.look(None)).note == "", "its driver is there"
     watcher.close()
     assert runtime.understand(edge.runtime.read_text()).held == ("api", "web")
     await edge.switch.let_go(1)
