@@ -35,14 +35,21 @@ def answered(verb: Verb, request: dict[str, Any], host: Host, tell: Tell) -> dic
     asked = Asked(request)
     root = host.site(asked.name("site"))
     call = Call(asked, host, root, fence_of(asked, root, verb.effect), tell)
-    function = getattr(import_module("bg_agent.verbs." + verb.module), verb.name)
     try:
-        found: dict[str, Any] = function(call)
+        found: dict[str, Any] = function_of(verb)(call)
     except OSError as error:
         raise of_system(verb.name, error) from None
     except MemoryError:
         raise Unsure("%s: this host has no memory left" % verb.name) from None
     return found
+
+
+def function_of(verb: Verb) -> Callable[[Any], Any]:
+    """Imported by the main thread first: threads that import side by side may see half a module."""
+    function: Callable[[Any], Any] = getattr(
+        import_module("bg_agent.verbs." + verb.module), verb.name
+    )
+    return function
 
 
 def fence_of(asked: Asked, root: Root, effect: bool) -> Fence:

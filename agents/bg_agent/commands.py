@@ -17,8 +17,7 @@ PREFIX = {
 SHOWN = (
     "Id", "LoadState", "ActiveState", "SubState", "Result", "MainPID", "InvocationID", "NRestarts",
     "ExecMainCode", "ExecMainStatus", "ExecMainPID", "ExecMainStartTimestampMonotonic",
-    "ExecMainExitTimestampMonotonic", "UnitFileState", "NeedDaemonReload", "AssertResult",
-    "StatusErrno",
+    "ExecMainExitTimestampMonotonic", "UnitFileState",
 )  # fmt: skip
 
 

@@ -77,6 +77,14 @@ def make_folder(path: str, mode: int = 0o700) -> None:
     sync_folder(above)
 
 
+def remove_empty(path: str) -> None:
+    """The folder goes where nothing is in it."""
+    try:
+        os.rmdir(path)
+    except OSError:
+        pass
+
+
 def sync_folder(path: str) -> None:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

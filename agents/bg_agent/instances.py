@@ -14,6 +14,7 @@ import signal
 
 from bg_agent import disk, journal, units
 from bg_agent.asked import Release
+from bg_agent.shelf import Shelf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +82,15 @@ class Colors:
     def units(self, one: tuple[str, str]) -> dict[int, UnitSeen]:
         return {index: self._units[self._root.unit(*one, index)] for index in self._indexes[one]}
 
+    def release(
+        self, one: tuple[str, str], index: int, starts: dict[str, dict[str, Any]]
+    ) -> Release | None:
+        """What an instance runs, or would run when it is started again."""
+        start, unit = starts.get(name_of(*one, index), {}), self.units(one)[index]
+        if unit.running and start.get("invocation") == unit.invocation and start.get("release"):
+            return Release(**start["release"])
+        return written_for(self._root, one)
+
     def seen(
         self, one: tuple[str, str], starts: dict[str, dict[str, Any]], boot: str
     ) -> list[dict[str, Any]]:
@@ -117,8 +127,9 @@ class Colors:
     ) -> dict[str, Any] | None:
         """The latest end; None: it never did, as far as systemd and its journal remember."""
         again = unit.number("NRestarts") > 0
-        if unit["AssertResult"] == "no" and not unit.running and not unit.invocation:
-            how = "was not started: its color points at another release"
+        waits = unit.enabled and unit["ActiveState"] == "inactive" and not unit.invocation
+        if waits and Shelf(self._root).current(*one)[0] != written_for(self._root, one):
+            how = "will not be started again: its color points at another release"
             return {"start": number, "how": how, "lived_s": None, "words": []}
         if not unit.invocation or (unit.running and not again):
             return None

@@ -25,22 +25,17 @@ _EXITED = re.compile(r"Main process exited, code=(\w+), status=(\S+)")
 
 def log(how: str, unit: str, lines: int) -> str:
     """The newest lines of a unit, oldest first."""
-    argv = commands.journal(how, unit, lines, "cat")
-    done = running.run(argv, running.How(WITHIN_S, keep=KEEP))
-    if done.code != 0:
-        said = "it took too long" if done.code is None else done.said
-        return "the log cannot be read: %s\n" % said
-    text = texts.tail(texts.plain(done.out.decode("utf-8", "replace")), TEXT_MAX)
-    if not text and done.err:
-        return "the log cannot be read: %s\n" % done.said
-    return text
+    done = _read(how, unit, lines, "cat")
+    if _why_not(done):
+        return "the log cannot be read: %s\n" % _why_not(done)
+    return texts.tail(texts.plain(done.out.decode("utf-8", "replace")), TEXT_MAX)
 
 
 class Told:
     """What is told of the starts of a unit, newest last: [(invocation, said by systemd, text)]."""
 
-    def __init__(self, lines: list[tuple[str, bool, str]]) -> None:
-        self._lines = lines
+    def __init__(self, lines: list[tuple[str, bool, str]], why_not: str = "") -> None:
+        self._lines, self._why_not = lines, why_not
 
     def last_but(self, invocation: str) -> str:
         """The newest start that is another one; empty where none is told of."""
@@ -50,23 +45,46 @@ class Told:
         return ""
 
     def words(self, invocation: str) -> list[str]:
-        """The last that the program itself said in this start."""
+        """The last that the program itself said in this start, or why that cannot be known."""
+        if self._why_not:
+            return ["(the log cannot be read: %s)" % self._why_not]
         said = [text for one, by, text in self._lines if one == invocation and not by]
         return texts.last_lines("\n".join(said), WORDS)
 
     def how(self, invocation: str) -> str:
         """How this start ended, as systemd noted it."""
         for one, by, text in reversed(self._lines):
-            found = _EXITED.match(text) if by and one == invocation else None
+            found = _EXITED.search(text) if by and one == invocation else None
             if found:
                 return in_words(found[1], found[2])
         return "ended"
 
 
 def told(how: str, unit: str) -> Told:
-    argv = commands.journal(how, unit, LINES_READ, "json")
-    done = running.run(argv, running.How(WITHIN_S, keep=KEEP))
-    return Told([one for one in map(_line, done.out.splitlines()) if one is not None])
+    done = _read(how, unit, LINES_READ, "json")
+    lines = [one for one in map(_line, done.out.splitlines()) if one is not None]
+    return Told(lines, _why_not(done))
+
+
+def _read(how: str, unit: str, lines: int, form: str) -> running.Finished:
+    """With sudo where it may, else as the user: the group `systemd-journal` may read it, too."""
+    limits = running.How(WITHIN_S, keep=KEEP)
+    argv = commands.journal(how, unit, lines, form)
+    if how == "sudo":
+        done = running.run(["sudo", "-n", *argv], limits)
+        if done.code == 0:
+            return done
+    return running.run(argv, limits)
+
+
+def _why_not(done: running.Finished) -> str:
+    if done.code is None:
+        return "it took too long"
+    if done.code == 0 and (done.out or not done.err):
+        return ""
+    if "permission" in done.said:
+        return "%s Let this user into the group systemd-journal" % done.said
+    return done.said
 
 
 def in_words(code: str, status: str) -> str:

@@ -119,6 +119,13 @@ class Session:
     def _begin(self, job: Job, request: dict[str, Any]) -> None:
         import threading
 
+        from bg_agent.call import function_of
+
+        try:
+            function_of(job.verb)
+        except Exception as error:
+            self._answer(job, Unsure("a mistake in the agent: %s" % _where(error)).line())
+            return
         if not self._jobs:
             _end_with_the_session()
         self._jobs.add(job)

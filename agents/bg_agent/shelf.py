@@ -117,6 +117,7 @@ class Shelf:
         path = self._root.current(service, color)
         if release is None:
             disk.delete(path)
+            disk.remove_empty(os.path.dirname(path))
             return
         if self.current(service, color)[0] == release:
             return

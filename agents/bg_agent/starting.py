@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from bg_agent.asked import Release
     from bg_agent.epoch import Fence
     from bg_agent.ledger import Ledger
     from bg_agent.places import Root
@@ -43,7 +44,9 @@ def start(root: Root, fence: Fence, launch: Launch, systemd: Systemd) -> list[di
         if not Shelf(root).has(launch.service, launch.release):
             raise Refused("%s %s is not staged here" % (launch.service, launch.release.label))
         colors.look(ledger, {one: [asked.index for asked in launch.instances]})
-        _refuse_others(root, launch, colors.units(one))
+        starts = colors.number(ledger, durably=True)
+        releases = {index: colors.release(one, index, starts) for index in colors.units(one)}
+        _refuse_others(root, launch, colors.units(one), releases)
         _check_ports(root, launch, colors.units(one))
         _note(ledger, launch)
         _lay_down(root, launch, version)
@@ -97,7 +100,9 @@ def _executable(path: str) -> bool:
 # -- In the section: what stands in the way ------------------------------------------------
 
 
-def _refuse_others(root: Root, launch: Launch, seen: dict[int, UnitSeen]) -> None:
+def _refuse_others(
+    root: Root, launch: Launch, seen: dict[int, UnitSeen], releases: dict[int, Release | None]
+) -> None:
     path = root.unit_file(*_color(launch))
     there = written_for(root, _color(launch))
     if os.path.islink(path) and os.path.realpath(path) == os.devnull:
@@ -108,8 +113,9 @@ def _refuse_others(root: Root, launch: Launch, seen: dict[int, UnitSeen]) -> Non
         name = root.unit(*_color(launch), index)
         if unit.masked:
             raise Refused("%s is masked; `systemctl unmask %s`" % (name, name), "masked")
-        if unit.kept and there != launch.release:
-            label = there.label if there else "something else"
+        if unit.kept and releases[index] != launch.release:
+            other = releases[index]
+            label = other.label if other else "something else"
             raise Refused("%s runs %s, not %s; stop it first" % (name, label, launch.release.label))
 
 
@@ -178,7 +184,7 @@ def _await(root: Root, launch: Launch, systemd: Systemd) -> None:
     until = time.monotonic() + EXECUTED_S
     while time.monotonic() < until:
         try:
-            if all(unit.settled for unit in systemd.show(names).values()):
+            if all(unit.settled(launch.notify) for unit in systemd.show(names).values()):
                 return
         except Unsure:
             pass  # it is looked at once more afterwards

@@ -45,11 +45,13 @@ def stop(call: Call, systemd: Systemd, wanted: Wanted) -> list[int]:
         with call.fence.holding() as ledger:
             colors = Colors(call.root, systemd, [wanted.color])
             colors.look(ledger)
-            colors.number(ledger, durably=True)  # also a start that ends here unseen has a number
-            if written_for(call.root, wanted.color) != wanted.release:
-                return sorted(names)
+            starts = colors.number(ledger, durably=True)  # also one that ends here unseen
             seen = colors.units(wanted.color)
-            left = {i: call.root.unit(*wanted.color, i) for i, unit in seen.items() if unit.kept}
+            left = {
+                index: call.root.unit(*wanted.color, index)
+                for index, unit in seen.items()
+                if unit.kept and colors.release(wanted.color, index, starts) == wanted.release
+            }
             names.update(left)
             _tell_to_stop(systemd, left, seen, hard=hard)
         if _gone(call, systemd, [*left.values()], within_s):
@@ -97,5 +99,5 @@ def _clear(call: Call, systemd: Systemd, wanted: Wanted) -> None:
         systemd.do(commands.reload(systemd.how))
     private = root.private(*wanted.color)
     shutil.rmtree(os.path.join(private, wanted.release.digest), ignore_errors=True)
-    if not os.path.isdir(private) or not os.listdir(private):
-        shutil.rmtree(private, ignore_errors=True)
+    for folder in (private, os.path.dirname(private)):
+        disk.remove_empty(folder)

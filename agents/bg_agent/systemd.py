@@ -60,11 +60,12 @@ class UnitSeen:
     def enabled(self) -> bool:
         return self["UnitFileState"] in ("enabled", "enabled-runtime")
 
-    @property
-    def settled(self) -> bool:
-        """Executed, or its failure to be is there to see."""
+    def settled(self, notify: bool) -> bool:
+        """Executed, or its failure to be is there to see. One that says when it is ready may
+        take its time for that.
+        """
         if self["ActiveState"] == "activating":
-            return self.running or self["SubState"] == "auto-restart"
+            return (notify and self.running) or self["SubState"] == "auto-restart"
         return self["ActiveState"] != "inactive" or bool(self.invocation)
 
     @property

@@ -10,7 +10,7 @@ import sys
 import time
 
 import bg_agent
-from bg_agent import host
+from bg_agent import disk, host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ def hello(request: dict[str, Any], here: Host) -> dict[str, Any]:
 
 
 def _free(base: str) -> int | None:
-    from bg_agent import disk
-
     try:
         return disk.free(base)
     except OSError:

@@ -15,7 +15,7 @@ import shutil
 from bg_agent import archive, disk
 from bg_agent.asked import Release, bad
 from bg_agent.incoming import Incoming
-from bg_agent.instances import Colors, written_for
+from bg_agent.instances import Colors
 from bg_agent.places import COLORS
 from bg_agent.shelf import Shelf
 from bg_agent.systemd import Systemd
@@ -145,8 +145,9 @@ def _refuse_used(call: Call, ledger: Ledger, service: str, release: Release) -> 
     pairs = [(service, color) for color in COLORS]
     colors = Colors(call.root, Systemd(call.host.how), pairs)
     colors.look(ledger)
+    starts = colors.number(ledger, durably=True)
     for one in pairs:
-        busy = [index for index, unit in colors.units(one).items() if unit.kept]
-        if busy and written_for(call.root, one) == release:
-            unit = call.root.unit(*one, busy[0])
-            raise Refused("%s runs %s: it stays" % (unit, release.label))
+        for index, unit in colors.units(one).items():
+            if unit.kept and colors.release(one, index, starts) == release:
+                name = call.root.unit(*one, index)
+                raise Refused("%s runs %s: it stays" % (name, release.label))
