@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from orchestrator.adapters.memory.fuse import Fault, Fuse, How, all_of
+from orchestrator.adapters.memory.fuse import GO_ON, Answer, Fault, Fuse, How, Tick, When, all_of
 from orchestrator.core.record import Failed, Outcome, Trouble, What
+from orchestrator.ports.trouble import Unreachable
 from tests.simulation.life import Life
 from tests.simulation.promises import Broken, story
 from tests.simulation.scenes import SCENES, opened
@@ -78,6 +79,9 @@ def lives(case: Case, *deaths: int) -> Life:
         raise Broken(f"{case}, killed at {deaths}: {broken}") from broken
     if life.outcome is Outcome.ABANDONED or life.outcome is None:
         raise Broken(f"{case}: stuck for ever\n{story(life.world)}")
+    passing = case.times == 1 and case.how in (How.SILENT, How.LATE) and not deaths
+    if passing and life.outcome is not undisturbed(case.scene, case.at_gate).outcome:
+        raise Broken(f"{case}: {life.outcome} for one lost reply\n{story(life.world)}")
     if life.stuck and not life.person_was_needed:
         raise Broken(f"{case}: stuck where it could have turned back\n{story(life.world)}")
     return life
@@ -150,6 +154,56 @@ def test_everything_that_can_go_wrong_with_a_death_anywhere(name: str) -> None:
     for case in cases(name):
         for at in range(1, len(undisturbed(name, case.at_gate).ticks) + 20):
             lives(case, at)
+
+
+# -- One lost reply, anywhere ---------------------------------------------------------------
+
+
+@dataclass
+class Hiccup:
+    """At one tick nobody answers; only there. Probes and the journal answer otherwise."""
+
+    at: int
+    count: int = 0
+    happened: str = ""
+
+    def __call__(self, tick: Tick) -> Answer:
+        self.count += 1
+        looks = tick.verb in LOOKS and tick.when is When.BEFORE
+        if self.count == self.at and (looks or tick.verb in EFFECTS):
+            self.happened = str(tick)
+            raise Unreachable("nobody answers")
+        return GO_ON
+
+
+def hiccup(name: str, at: int, at_gate: What | None) -> None:
+    quiet, trouble = undisturbed(name, at_gate), Hiccup(at)
+    life = Life(opened(name), trouble, at_gate=at_gate).live()
+    told = f"{name}: nobody answered {trouble.happened}"
+    if life.outcome is not quiet.outcome or life.stuck:
+        raise Broken(f"{told}: {life.outcome}\n{story(life.world)}")
+    if life.effects != quiet.effects:
+        raise Broken(f"{told}: other effects than undisturbed\n{story(life.world)}")
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_one_lost_reply_anywhere_changes_neither_the_ending_nor_what_was_done(name: str) -> None:
+    """S7"""
+    lots = drawn(f"hiccup {name}")
+    for at_gate in (None, What.BACK):
+        ticks = range(1, len(undisturbed(name, at_gate).ticks) + 1)
+        for at in lots.sample(ticks, 6):
+            hiccup(name, at, at_gate)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", SCENES)
+def test_every_lost_reply_changes_neither_the_ending_nor_what_was_done(name: str) -> None:
+    """S7"""
+    for at_gate in (None, What.BACK):
+        for at in range(1, len(undisturbed(name, at_gate).ticks) + 1):
+            hiccup(name, at, at_gate)
 
 
 # -- Three kinds of trouble at once --------------------------------------------------------
