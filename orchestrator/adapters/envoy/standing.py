@@ -62,8 +62,7 @@ class Standing:
         """One look. `Unreachable`: Envoy does not answer."""
         assert self._before is not None
         try:
-            await self._workers.each(Worker.config)
-            now = await self._counted()
+            _, now = await asyncio.gather(self._workers.each(Worker.config), self._counted())
         except Gone as gone:
             raise Unreachable(f"{self._switch}: {gone}") from gone
         return Held(
