@@ -136,7 +136,7 @@ def proxy_prepare(call: Call) -> dict[str, Any]:
         answer: dict[str, Any] = {"pid": 0, "version": 0, "why": why}
         if pid:
             answer = _laid(proxy, pid, wanted)
-        return dict(answer, before=before, wanted=wanted)
+        return dict(answer, before=before, wanted=wanted, clock_s=time.monotonic())
 
 
 def _laid(proxy: _Proxy, pid: int, wanted: dict[str, str]) -> dict[str, Any]:
@@ -151,18 +151,22 @@ def _laid(proxy: _Proxy, pid: int, wanted: dict[str, str]) -> dict[str, Any]:
 
 def proxy_send(call: Call) -> dict[str, Any]:
     """`flipped`: socket and file say so. `laid`: only the file, HAProxy being away as prepared.
-    `late`: the hold that was asked for does not stand. Nothing was changed where neither is so,
-    and `why` says why.
+    `late`: the hold that was asked for does not stand, or `until_s` is over by the clock that
+    `prepare` told. Nothing was changed where neither is so, and `why` says why.
     """
     proxy, wanted = _Proxy(call.asked), _colors(call.asked, "wanted")
     held = call.asked.names("held", 1000)
     pid, version = call.asked.number("pid", 2**31), call.asked.number("version", 2**32)
+    until_s = call.asked.seconds("until_s", 1e12, 1e12)
     with call.fence.holding():
         why = _in_the_way(proxy, pid, held)
         if not why and not proxy.files.lies_beside(wanted):
             why = "what was prepared does not lie there any more"
+        if not why and time.monotonic() > until_s:
+            why = TOO_LATE
         if why:
-            return {"flipped": False, "laid": False, "late": why == LATE, "why": why}
+            late = why in (NOT_HELD, TOO_LATE)
+            return {"flipped": False, "laid": False, "late": late, "why": why}
         proxy.files.put()
         try:
             said = _commit(proxy, version) if pid else ""
@@ -175,7 +179,8 @@ def proxy_send(call: Call) -> dict[str, Any]:
         return {"flipped": flipped, "laid": not pid, "late": False, "why": why}
 
 
-LATE = "the hold does not stand any more"
+NOT_HELD = "the hold does not stand any more"
+TOO_LATE = "it arrived after its time was over"
 
 
 def _in_the_way(proxy: _Proxy, pid: int, held: list[str]) -> str:
@@ -186,7 +191,7 @@ def _in_the_way(proxy: _Proxy, pid: int, held: list[str]) -> str:
         here, why = 0, str(away)
     if here != pid:
         return why or "HAProxy was started again"
-    return LATE if held and not _stands(proxy, held) else ""
+    return NOT_HELD if held and not _stands(proxy, held) else ""
 
 
 def _commit(proxy: _Proxy, version: int) -> str:

@@ -24,6 +24,11 @@ class Far(Protocol):
         ...
 
 
+def named(host: str, why: str) -> str:
+    """With the host's name, once."""
+    return why if why.startswith(f"{host}: ") else f"{host}: {why}"
+
+
 class Answer:
     """One answer of one host. Everything raises `Unreachable` where it is not as it must be."""
 
@@ -41,6 +46,12 @@ class Answer:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise self._senseless(key)
         return value
+
+    def seconds(self, key: str) -> float:
+        value = self._said.get(key)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not value >= 0:
+            raise self._senseless(key)
+        return float(value)
 
     def words(self, key: str) -> str:
         """For people: one line, printable, bounded; empty where there is none."""

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
+from orchestrator.adapters.haproxy.far import named
 from orchestrator.adapters.haproxy.proxy import Prepared, Proxy, Sent
 from orchestrator.ports.trouble import Refused, Superseded, TooLate, Trouble, Unreachable
 
@@ -50,21 +53,23 @@ async def flip(
     changes: Iterable[Change],
     epoch: int,
     *,
-    in_time: Callable[[], bool],
+    left_s: Callable[[], float],
     follow_s: float = FOLLOW_S,
 ) -> None:
-    """Returns when every proxy has it. `in_time` is asked right before the first write.
+    """Returns when every proxy has it. `left_s` is asked right before the first write.
 
     `Refused`, `TooLate`: nothing was changed. `Unreachable`: taken back, or not known.
     """
     flips = await _prepared(tuple(changes), epoch)
-    if not in_time():
+    if (time_left_s := left_s()) < 0:
         raise TooLate("it took too long, and its time was over before the write")
-    await _send(flips, epoch)
-    until = time.monotonic() + follow_s
+    within_s = min(follow_s, time_left_s)
+    until = time.monotonic() + within_s
+    await _each(flips, partial(_sent, epoch=epoch, within_s=within_s))
     while _followers(flips) and _stragglers(flips) and time.monotonic() < until:
         await asyncio.sleep(AGAIN_S)
-        await _try(_stragglers(flips), epoch)
+        rest_s = max(until - time.monotonic(), AGAIN_S)
+        await _each(_stragglers(flips), partial(_once_more, epoch=epoch, within_s=rest_s))
     if left := _stragglers(flips):
         await _give_up(flips, left, epoch, follow_s)
 
@@ -73,20 +78,43 @@ async def _prepared(changes: tuple[Change, ...], epoch: int) -> list[_Flip]:
     prepared = await all_of(change.proxy.prepare(change.entries, epoch) for change in changes)
     for change, one in zip(changes, prepared, strict=True):
         if not one.pid:
-            raise Unreachable(f"{change.proxy.host}: {one.why}; nothing was changed anywhere")
+            why = named(change.proxy.host, one.why)
+            raise Unreachable(f"{why}; nothing was changed anywhere")
     return [
         _Flip(change, one, {key: one.before[key] for key in change.entries})
         for change, one in zip(changes, prepared, strict=True)
     ]
 
 
-async def _send(flips: list[_Flip], epoch: int) -> None:
-    answers = await asyncio.gather(
-        *(one.change.proxy.send(one.prepared, epoch, one.change.held) for one in flips),
-        return_exceptions=True,
-    )
+async def _each(flips: list[_Flip], try_it: Callable[[_Flip], Awaitable[Sent]]) -> None:
+    answers = await asyncio.gather(*map(try_it, flips), return_exceptions=True)
     for one, answer in zip(flips, answers, strict=True):
         _note(one, answer)
+
+
+async def _sent(one: _Flip, epoch: int, within_s: float) -> Sent:
+    """One that does not answer makes no other wait."""
+    proxy, held = one.change.proxy, one.change.held
+    async with _bounded(within_s):
+        return await proxy.send(one.prepared, epoch, held, within_s=within_s)
+
+
+async def _once_more(one: _Flip, epoch: int, within_s: float) -> Sent:
+    """From the start."""
+    async with _bounded(within_s):
+        one.prepared = await one.change.proxy.prepare(one.change.entries, epoch)
+    if not one.prepared.pid:
+        raise Unreachable(one.prepared.why)
+    return await _sent(one, epoch, within_s)
+
+
+@asynccontextmanager
+async def _bounded(within_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except TimeoutError:
+        raise Unreachable(f"no answer within {within_s:.3g} s") from None
 
 
 def _note(one: _Flip, answer: Sent | BaseException) -> None:
@@ -102,25 +130,7 @@ def _note(one: _Flip, answer: Sent | BaseException) -> None:
             raise answer
 
 
-async def _try(flips: list[_Flip], epoch: int) -> None:
-    """Once more, from the start, each for itself."""
-    answers = await asyncio.gather(
-        *(_prepare_and_send(one, epoch) for one in flips), return_exceptions=True
-    )
-    for one, answer in zip(flips, answers, strict=True):
-        _note(one, answer)
-
-
-async def _prepare_and_send(one: _Flip, epoch: int) -> Sent:
-    proxy = one.change.proxy
-    prepared = await proxy.prepare(one.change.entries, epoch)
-    if not prepared.pid:
-        raise Unreachable(prepared.why)
-    return await proxy.send(prepared, epoch, one.change.held)
-
-
 def _stragglers(flips: list[_Flip]) -> list[_Flip]:
-    """Where the hold is over, nobody is brought along any more."""
     return [one for one in flips if not one.done]
 
 
@@ -133,7 +143,7 @@ def _followers(flips: list[_Flip]) -> bool:
 
 
 async def _give_up(flips: list[_Flip], left: list[_Flip], epoch: int, follow_s: float) -> None:
-    what = "; ".join(f"{one.change.proxy.host}: {one.why}" for one in left)
+    what = "; ".join(named(one.change.proxy.host, one.why) for one in left)
     late = all(one.late for one in left)
     if late and len(left) == len(flips):
         raise TooLate(f"time was over before the write ({what})")
@@ -169,7 +179,9 @@ async def _take_back(flips: list[_Flip], epoch: int) -> list[str]:
 async def _back(one: _Flip, epoch: int) -> bool:
     """Where HAProxy is away, its file is all there is to take back."""
     proxy = one.change.proxy
-    sent = await proxy.send(await proxy.prepare(one.before, epoch), epoch)
+    async with _bounded(BACK_S):
+        prepared = await proxy.prepare(one.before, epoch)
+        sent = await proxy.send(prepared, epoch, within_s=BACK_S)
     return sent.flipped or sent.laid
 
 

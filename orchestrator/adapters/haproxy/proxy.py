@@ -6,11 +6,12 @@ and what to do where one does not follow `flips`' to decide.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.adapters.haproxy import fragment, lua, names
-from orchestrator.adapters.haproxy.far import Answer, Far
+from orchestrator.adapters.haproxy.far import Answer, Far, named
 from orchestrator.adapters.haproxy.missing import missing
 from orchestrator.core.model import Color, ProxySpec, Site
 from orchestrator.ports.trouble import Refused, Unreachable
@@ -39,7 +40,9 @@ class Prepared:
     wanted: dict[str, str]
     pid: int
     version: int
-    why: str = ""
+    why: str
+    clock_s: float  # of the host, when it was prepared
+    heard_s: float  # of this machine, when that was heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,15 @@ class Proxy:
         before, wanted = said.texts("before"), said.texts("wanted")
         if before is None or wanted is None:
             raise Unreachable(f"{self.host}: its answer makes no sense (before, wanted)")
-        return Prepared(
-            before, wanted, said.number("pid"), said.number("version"), said.words("why")
-        )
+        pid, version = said.number("pid"), said.number("version")
+        clock_s, why = said.seconds("clock_s"), said.words("why")
+        return Prepared(before, wanted, pid, version, why, clock_s, time.monotonic())
 
-    async def send(self, what: Prepared, epoch: int, held: Iterable[str] = ()) -> Sent:
+    async def send(
+        self, what: Prepared, epoch: int, held: Iterable[str] = (), *, within_s: float
+    ) -> Sent:
+        """What arrives at the host later than that changes nothing there; nor is it waited for."""
+        until_s = what.clock_s + time.monotonic() - what.heard_s + within_s
         said = await self._ask(
             "proxy_send",
             epoch,
@@ -98,6 +105,7 @@ class Proxy:
             pid=what.pid,
             version=what.version,
             held=sorted(held),
+            until_s=max(until_s, 0.001),
         )
         return Sent(said.yes("flipped"), said.yes("laid"), said.yes("late"), said.words("why"))
 
@@ -182,7 +190,7 @@ class Proxy:
 
     def _refuse_away(self, said: Answer) -> None:
         if not said.yes("up"):
-            raise Unreachable(f"{self.host}: {said.words('why')}")
+            raise Unreachable(named(self.host, said.words("why")))
 
 
 def _spoken(files: tuple[str, ...], lacking: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from orchestrator.adapters.haproxy import names
+from orchestrator.adapters.haproxy.far import named
 from orchestrator.adapters.haproxy.proxy import Looked
 from orchestrator.core.model import Color, ProxySpec, Share, Site
 from orchestrator.core.sight import Connections, SwitchSeen
@@ -18,7 +19,7 @@ Looks = Mapping[str, Looked | str]  # by host; a text: it did not answer, and wh
 
 def merged(site: Site, spec: ProxySpec, looks: Looks) -> SwitchSeen:
     seen = {host: look for host, look in looks.items() if isinstance(look, Looked)}
-    away = [f"{host}: {why}" for host, why in looks.items() if isinstance(why, str)]
+    away = [named(host, why) for host, why in looks.items() if isinstance(why, str)]
     running = {host: look.running for host, look in seen.items() if look.running is not None}
     away += [f"{host}: {look.why}" for host, look in seen.items() if look.running is None]
     keys = names.keys(site, spec)

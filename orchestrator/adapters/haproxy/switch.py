@@ -14,11 +14,12 @@ elsewhere.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 
 from orchestrator.adapters.haproxy import flips, names, seen
-from orchestrator.adapters.haproxy.far import Far
+from orchestrator.adapters.haproxy.far import Far, named
 from orchestrator.adapters.haproxy.flips import Change, all_of, flip
 from orchestrator.adapters.haproxy.proxy import Looked, Proxy
 from orchestrator.adapters.haproxy.standing import Hold as Standing
@@ -97,10 +98,10 @@ class HaproxySwitch:
         self._refuse_what_no_switch_has(shares, pins)
         changes = [change for spec in self._site.proxies for change in self._at(spec, shares, pins)]
 
-        def in_time() -> bool:
-            return not_after_s is None or self._now() <= not_after_s
+        def left_s() -> float:
+            return math.inf if not_after_s is None else not_after_s - self._now()
 
-        await flip(changes, epoch, in_time=in_time, follow_s=self._follow_s)
+        await flip(changes, epoch, left_s=left_s, follow_s=self._follow_s)
         await self._end_hold()
 
     def _at(
@@ -143,7 +144,7 @@ class HaproxySwitch:
         """HAProxy is the user's and stays; that nobody is sent anywhere is all there is to do."""
         looks = [await self._looks(spec, epoch) for spec in self._site.proxies]
         for spec, each in zip(self._site.proxies, looks, strict=True):
-            if away := [f"{host}: {why}" for host, why in each.items() if isinstance(why, str)]:
+            if away := [named(host, why) for host, why in each.items() if isinstance(why, str)]:
                 raise Unreachable("; ".join(away))
             merged = seen.merged(self._site, spec, each)
             if served := [name for name, share in merged.shares if share != Share()]:

@@ -33,6 +33,14 @@ LIMITS_S = {
     "adopt": 20.0,
     "gone": 20.0,
     "readmit": 20.0,
+    "proxy_config": 20.0,
+    "proxy_look": 20.0,
+    "proxy_held": 10.0,
+    "proxy_lay": 20.0,
+    "proxy_prepare": 20.0,
+    "proxy_send": 20.0,
+    "proxy_hold": 10.0,
+    "proxy_let_go": 10.0,
 }
 LATE_S = 5.0  # a controller waits a little longer than the agent takes
 

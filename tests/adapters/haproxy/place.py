@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
@@ -26,6 +27,7 @@ from bg_agent.places import Host as AgentHost
 from bg_agent.table import VERBS
 
 from e2e.sample import Answering, Identity, Upstream
+from orchestrator.adapters.haproxy import names
 from orchestrator.adapters.haproxy.far import Args
 from orchestrator.adapters.haproxy.fragment import fragment
 from orchestrator.adapters.haproxy.switch import HaproxySwitch
@@ -134,9 +136,9 @@ class Place:
     def map(self, host: str, what: str = "colors") -> Path:
         return self.folder / host / "maps" / f"{self.site.name}.{what}.map"
 
-    def another(self, **more: Any) -> HaproxySwitch:
+    def another(self, near: Near | None = None, **more: Any) -> HaproxySwitch:
         """As another command would have it."""
-        return HaproxySwitch(self.site, self.near, **more)
+        return HaproxySwitch(self.site, near or self.near, **more)
 
     def write_config(self, host: str, extra: str = "") -> None:
         spec = self.site.proxies[0]
@@ -180,10 +182,10 @@ class Place:
             time.sleep(0.01)
         raise TimeoutError((self.folder / host / "log").read_text()[-2000:])
 
-    async def begin(self) -> None:
+    async def begin(self, extra: str = "") -> None:
         """Files laid by bg, lines by hand, HAProxies started: as a user would."""
         for host in self.hosts:
-            self.write_config(host)
+            self.write_config(host, extra)
         with suppress(Refused, Unreachable):
             await self.switch.ensure(1)  # lays the files, and says what is missing: a HAProxy
         for host in self.hosts:
@@ -230,11 +232,28 @@ async def place_of(described: Site, folder: Path) -> AsyncIterator[Place]:
         await place.close()
 
 
+def free_site(state: Path, proxies: int) -> Site:
+    """One whose ports, all of them, are free at this moment: other tests run beside these."""
+    for turn in range(100):
+        port = find_ports(20)
+        described = site(state, port, proxies, name=f"shop{port}-{turn}")
+        if all(is_free(one) for one in names.ports(described).values()):
+            return described
+    raise RuntimeError("no free ports")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 @asynccontextmanager
 async def new_place(folder: Path, proxies: int = 2, **more: Any) -> AsyncIterator[Place]:
-    port = find_ports(20)
-    named = site(folder / "state", port, proxies, name=f"shop{port}")  # beside other tests
-    described = replace(named, **more)
+    described = replace(free_site(folder / "state", proxies), **more)
     async with place_of(described, folder / "hosts") as place:
         await place.begin()
         yield place

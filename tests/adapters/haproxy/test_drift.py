@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.haproxy import names
 from orchestrator.core.model import Color, Pin, Share
 from orchestrator.core.sight import Sighting, SwitchSeen
 from orchestrator.ports.trouble import Refused, Unreachable
@@ -139,7 +140,7 @@ async def test_a_file_that_is_lost_is_drift(place: Place) -> None:
 async def test_what_the_configuration_lacks_is_said_line_by_line(place: Place) -> None:
     text = place.config("proxy1").read_text()
     name = place.site.name
-    line = f"use_backend bg.{name}.api.%[var(txn.bg_{name}_color)]"
+    line = f"use_backend bg.{name}.api.%[var({names.variable(place.site, 'color')})]"
     place.config("proxy1").write_text(text.replace(line, "# gone", 1))
     with pytest.raises(Refused, match=r"inner\.web\.blue\.api: use_backend"):
         await place.switch.ensure(1)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.adapters.haproxy.far import Args
+from orchestrator.adapters.haproxy.proxy import Proxy
 from orchestrator.ports.trouble import Refused, Superseded, Unreachable
-from tests.adapters.haproxy.place import ALL_BLUE, ALL_GREEN, Place, new_place
+from tests.adapters.haproxy.place import ALL_BLUE, ALL_GREEN, Near, Place, new_place
 
 BOTH_BLUE = {"web": ALL_BLUE, "api": ALL_BLUE}
 BOTH_GREEN = {"web": ALL_GREEN, "api": ALL_GREEN}
@@ -64,6 +68,42 @@ async def test_where_one_does_not_follow_the_others_are_taken_back_within_a_boun
     assert set(colors(place).values()) == {"blue blue"}
     place.near.between = lambda host, verb: None
     assert (await switch.look(None)).up
+
+
+async def test_a_proxy_that_does_not_answer_makes_no_mixture_last(place: Place) -> None:
+    """S24, S83: what was on its way to it and arrives later changes nothing there."""
+    arrived = asyncio.Event()
+
+    class Slow(Near):
+        async def ask(self, host: str, verb: str, args: Args, epoch: int | None) -> dict[str, Any]:
+            if (host, verb) == ("proxy2", "proxy_send") and args["wanted"]["web"] == "green":
+                late = asyncio.create_task(self._later(host, args, epoch))
+                await asyncio.sleep(30)
+                await late
+            return await super().ask(host, verb, args, epoch)
+
+        async def _later(self, host: str, args: Args, epoch: int | None) -> None:
+            await asyncio.sleep(1.0)
+            said = await super().ask(host, "proxy_send", args, epoch)
+            assert not said["flipped"]
+            arrived.set()
+
+    switch = place.another(Slow(place.folder, place.site.name), follow_s=0.3)
+    began = time.monotonic()
+    with pytest.raises(Unreachable, match=r"proxy2: no answer within 0.3 s.*all were taken back"):
+        await switch.send(BOTH_GREEN, {}, 1)
+    assert time.monotonic() - began < 1.0
+    async with asyncio.timeout(5):
+        await arrived.wait()
+    assert set(colors(place).values()) == {"blue blue"}
+
+
+async def test_what_arrives_after_its_time_changes_nothing(place: Place) -> None:
+    proxy = Proxy(place.site, place.site.proxies[0], "proxy1", place.near)
+    prepared = await proxy.prepare({"web": "green"}, 1)
+    sent = await proxy.send(prepared, 1, within_s=-0.01)
+    assert (sent.flipped, sent.late) == (False, True)
+    assert set(colors(place).values()) == {"blue blue"}
 
 
 async def test_nothing_is_changed_where_one_cannot_be_prepared(place: Place) -> None:
