@@ -48,7 +48,10 @@ class Finished:
 
 
 class Shop:
-    """One site. `first_port` begins a hundred free ports. Time stands still where `hold` says so."""
+    """One site.
+
+    `first_port` begins a hundred free ports. Time stands still where `hold` says so.
+    """
 
     def __init__(self, folder: Path, first_port: int, **rollout: str) -> None:
         self.folder, self.first_port = folder, first_port
