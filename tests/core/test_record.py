@@ -79,7 +79,7 @@ def test_the_same_record_gives_the_same_bytes(record: Record) -> None:
 
 @pytest.mark.parametrize("kind", get_args(Record), ids=lambda k: k.__name__)
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -23,7 +23,7 @@ from tests.simulation.promises import Broken
 from tests.simulation.scenes import SCENES, opened
 from tests.simulation.test_kills import drawn, undisturbed
 
-WAKINGS = 12
+WAKINGS = 8
 
 
 @dataclass

@@ -21,7 +21,7 @@ from tests.simulation.scenes import SCENES, opened, scene
 
 SEED = os.environ.get("BG_SEED", "1")
 AT_GATE = (None, What.BACK)
-DRAWN_ONCE, DRAWN_TWICE = 10, 4  # of each scene, in each direction
+DRAWN_ONCE, DRAWN_TWICE = 6, 3  # of each scene, in each direction
 
 
 def drawn(what: str) -> random.Random:

@@ -28,7 +28,7 @@ from tests.simulation.test_kills import drawn, undisturbed
 Event = Callable[[World], Asked | Granted | None]
 """Something happens to the world, or somebody asks; None where it happened already."""
 
-LIVES, EVENTS_MAX = 8, 3
+LIVES, EVENTS_MAX = 6, 3
 
 
 def asks(what: What, target: str = "") -> Event:
