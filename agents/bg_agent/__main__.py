@@ -6,6 +6,7 @@ here and in all modules that `serve` begins with (no `json`, no `threading`, no 
 
 from __future__ import annotations
 
+import os
 import sys
 
 USAGE = "agent.pyz serve|put|unpack|hash [--how root|user|sudo] [--base FOLDER] …\n"
@@ -22,6 +23,7 @@ def main(argv: list[str]) -> int:
 
         return _say(unpacking.beside(sys.argv[0]) + "\n")
     given = options(rest)
+    os.umask(0o022)  # whatever the user's is: what is private says so itself
     if given is not None and what == "serve":
         from bg_agent import serve
 

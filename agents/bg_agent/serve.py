@@ -127,7 +127,7 @@ class Session:
             self._answer(job, Unsure("a mistake in the agent: %s" % _where(error)).line())
             return
         if not self._jobs:
-            _end_with_the_session()
+            _take_care()
         self._jobs.add(job)
         threading.Thread(target=self._do, args=(job, request), daemon=True).start()
 
@@ -204,9 +204,12 @@ def end(*_: object) -> NoReturn:
     os._exit(0)
 
 
-def _end_with_the_session() -> None:
+def _take_care() -> None:
+    """Before the first request that may bring a secret: no core is dumped, and the end is ours."""
     import _signal  # type: ignore[import-not-found]  # what `signal` is made of, without `enum`
+    import resource
 
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in (_signal.SIGHUP, _signal.SIGTERM):
         _signal.signal(number, end)
 

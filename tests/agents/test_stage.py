@@ -11,6 +11,7 @@ import io
 import os
 import random
 import signal
+import stat
 import subprocess
 import tarfile
 import time
@@ -118,6 +119,28 @@ def test_an_archive_in_a_folder_of_its_own_name_is_that_folder(
     put(one)
     agent.ok("commit", **one.whole)
     assert (files(base, one) / "bin/web").is_file()
+
+
+def test_whatever_the_umask_of_the_user_programs_can_read_what_is_theirs_alone(
+    command: Callable[..., list[str]], system: FakeSystemd, put: Put, base: Path, tmp_path: Path
+) -> None:
+    """S82, S91."""
+    one = packed(tmp_path, "1")
+    strange = ["sh", "-c", 'umask 777; exec "$@"', "sh"]
+    with Agent([*strange, *command("serve")], env=system.env) as agent:
+        agent.ok("offer", **one.bytes)
+        assert put(one).returncode == 0
+        agent.ok("commit", **one.whole)
+        instances = [{"index": 0, "argv": ["bin/web"], "env": {}}]
+        launch = {"service": "web", "color": "blue", "release": one.release}
+        agent.ok("start", **launch, instances=instances)
+    root = base / "shop"
+    modes = {str(p.relative_to(root)): stat.S_IMODE(p.lstat().st_mode) for p in root.rglob("*")}
+    assert modes[str((files(base, one) / "bin").relative_to(root))] == 0o755
+    assert modes[str((files(base, one) / "bin/web").relative_to(root))] == 0o755
+    assert modes[str((files(base, one) / "version").relative_to(root))] == 0o644
+    closed = {name for name, mode in modes.items() if not mode & 0o077}
+    assert {"ledger", "lock", "private", "private/web", "incoming"} <= closed
 
 
 # -- The ways it should not be -------------------------------------------------------------
