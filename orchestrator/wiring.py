@@ -24,6 +24,7 @@ from orchestrator.core.model import Color, Probe, Service, Site
 from orchestrator.engine.world import World
 from orchestrator.ports.artifacts import Artifact, Artifacts
 from orchestrator.ports.clock import Clock
+from orchestrator.ports.installation import Installation
 from orchestrator.ports.prober import Target
 from orchestrator.ports.trouble import Refused
 from orchestrator.ports.witness import Witness
@@ -48,19 +49,29 @@ def ready(site: Site, *, witness: Witness) -> World:
     fence = LocalFence(os.path.join(site.state, "fence"))
     processes = LocalProcesses(os.path.join(site.state, "run"))
     switch = EnvoySwitch(site, fence, processes)
+    journal = SqliteJournal(database, clock)
+    local = LocalInstallation(site, fence, processes, inner=switch.inner_address, redactor=_SECRETS)
     return World(
         site=site,
-        journal=SqliteJournal(database, clock),
+        journal=journal,
         lease=SqliteLease(database, clock, beyond=fence.youngest),
-        installation=LocalInstallation(
-            site, fence, processes, inner=switch.inner_address, redactor=_SECRETS
-        ),
+        installation=_on_hosts(site, journal, witness) if _is_on_hosts(site) else local,
         artifacts=_Artifacts(site),
         switch=switch,
         prober=_Prober(clock),
         clock=clock,
         witness=witness,
     )
+
+
+def _is_on_hosts(site: Site) -> bool:
+    return any(service.placement.hosts for service in site.services)
+
+
+def _on_hosts(site: Site, journal: SqliteJournal, witness: Witness) -> Installation:
+    from orchestrator.adapters.ssh.installation import SshInstallation
+
+    return SshInstallation(site, journal.identity, witness=witness, redactor=_SECRETS)
 
 
 class _Artifacts:
@@ -130,7 +141,7 @@ def _ports(site: Site) -> Iterator[tuple[Place, int, str]]:
         yield (spec.name, None), spec.port, f"envoy/{spec.name}"
     for service in site.services:
         for color in Color:
-            for i in range(service.placement.count):
+            for i in range(0 if service.placement.hosts else service.placement.count):
                 port = service.placement.port(color, i)
                 yield (service.name, color), port, f"{service.name}/{color.value}/{i}"
 

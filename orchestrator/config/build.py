@@ -11,6 +11,8 @@ import os
 from orchestrator.config.shape import (
     GateKeys,
     HoldKeys,
+    HostKeys,
+    InstanceKeys,
     ProbeKeys,
     ProbingKeys,
     RolloutKeys,
@@ -19,6 +21,7 @@ from orchestrator.config.shape import (
     SiteKeys,
     SoakKeys,
     SwitchKeys,
+    UnitKeys,
 )
 from orchestrator.config.words import listen_address, seconds
 from orchestrator.core.model import (
@@ -26,6 +29,7 @@ from orchestrator.core.model import (
     ExecProbe,
     GatePolicy,
     Hold,
+    Host,
     HttpProbe,
     Meanwhile,
     Otherwise,
@@ -60,11 +64,12 @@ def site_from(keys: SiteKeys, *, folder: str, state_home: str) -> Site:
         policy=_policy(keys.rollout, mend_drift=keys.drift == "mend"),
         folder=folder,
         state=os.path.normpath(os.path.join(folder, state)),
+        hosts=tuple(_host(name, host) for name, host in keys.hosts.items()),
     )
 
 
 def _service(name: str, keys: ServiceKeys) -> Service:
-    ports, behind = keys.instances.ports, keys.behind
+    behind = keys.behind
     return Service(
         name=name,
         artifact=keys.artifact,
@@ -72,13 +77,35 @@ def _service(name: str, keys: ServiceKeys) -> Service:
             run=tuple(keys.run),
             env=tuple((variable, _value(value)) for variable, value in keys.env.items()),
             stop_s=_s(keys.stop),
+            unit=_unit(keys.unit),
         ),
-        placement=Placement(keys.instances.count, ports.blue, ports.green),
+        placement=_placement(keys.instances),
         probes=tuple(_probe(probe) for probe in keys.probes),
         probing=_probing(keys.probing),
         behind=Route(behind.switch, behind.path, behind.host) if behind else None,
         uses=tuple(Use(callee, Coupling(coupling)) for callee, coupling in keys.uses.items()),
     )
+
+
+def _placement(keys: InstanceKeys) -> Placement:
+    blue, green = keys.ports.blue, keys.ports.green
+    if isinstance(keys.on, str):
+        return Placement(keys.count, blue, green)
+    return Placement(len(keys.on), blue, green, tuple(keys.on))
+
+
+def _unit(keys: UnitKeys) -> tuple[tuple[str, str], ...]:
+    sections = (("Unit", keys.unit), ("Service", keys.service), ("Install", keys.install))
+    return tuple(
+        (f"{section}.{key}", one)
+        for section, pairs in sections
+        for key, value in pairs.items()
+        for one in ([value] if isinstance(value, str) else value)
+    )
+
+
+def _host(name: str, keys: HostKeys) -> Host:
+    return Host(name, keys.address or name, keys.user, keys.port, keys.how)
 
 
 def _value(value: str | SecretKeys) -> str | Secret:

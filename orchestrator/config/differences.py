@@ -14,6 +14,7 @@ from orchestrator.config.words import spoken
 from orchestrator.core.model import (
     ExecProbe,
     Hold,
+    Host,
     HttpProbe,
     Policy,
     Probe,
@@ -74,6 +75,8 @@ def _site(site: Site) -> _Facts:
         yield from _service(f"services.{service.name}", service)
     for switch in site.switches:
         yield from _switch(f"switches.{switch.name}", switch)
+    for host in site.hosts:
+        yield f"hosts.{host.name}", _Said(host, _host(host))
     yield from _policy(site.policy)
 
 
@@ -85,6 +88,9 @@ def _service(at: str, service: Service) -> _Facts:
     for name, value in recipe.env:
         yield f"{at}.env.{name}", _hidden(value)
     yield f"{at}.stop", _time(recipe.stop_s)
+    for name, value in recipe.unit:
+        yield f"{at}.unit.{name}", _hidden(value)
+    yield f"{at}.instances.on", _text(", ".join(place.hosts) or "local")
     yield f"{at}.instances.count", _text(place.count)
     yield f"{at}.instances.ports.blue", _text(place.blue_port)
     yield f"{at}.instances.ports.green", _text(place.green_port)
@@ -112,6 +118,11 @@ def _switch(at: str, switch: SwitchSpec) -> _Facts:
     yield f"{at}.envoy.listen", _text(f"{switch.host}:{switch.port}")
     yield f"{at}.envoy.workers", _text(switch.workers)
     yield f"{at}.envoy.binary", _text(switch.binary or "the one installed with bgctl")
+
+
+def _host(host: Host) -> str:
+    said = (host.user or "", host.address, str(host.port or ""), host.how or "")
+    return " ".join(word for word in said if word)
 
 
 def _policy(policy: Policy) -> _Facts:

@@ -22,12 +22,12 @@ ROUNDS_MAX = 20  # each takes something away or adds what was missing; five have
 ROUNDS_MAX = 20  # each cuts something or adds what was missing; five have always been enough
 
 NOT_KEPT = frozenset(
-    {"hosts", "agents", "invariants", "policies", "share", "shares", "mirror", "replay"}
+    {"agents", "invariants", "policies", "share", "shares", "mirror", "replay"}
     | {"snapshot", "schema", "expand", "contract", "database", "databases", "toggle", "toggles"}
-    | {"haproxy", "nginx", "kube", "kubernetes", "gateway", "caddy", "unit", "user", "rack", "tls"}
+    | {"haproxy", "nginx", "kube", "kubernetes", "gateway", "caddy", "user", "rack", "tls"}
     | {"webhook", "webhooks", "grpc", "prometheus", "fence", "promote", "writer", "steps"}
 )
-_VALUES_NOT_KEPT = ("hosts", "ssh", "kube", "kubernetes", "postgres", "postgresql", "docker")
+_VALUES_NOT_KEPT = ("kube", "kubernetes", "postgres", "postgresql", "docker")
 
 _ADVICE = {
     "site": "write `site: NAME` at the top",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -83,6 +83,12 @@ def _refuse_line(line: str) -> Any:
     )
 
 
+def _local(value: Any) -> Any:
+    if value in ("hosts", "host", "ssh"):
+        raise wrong("does not say which hosts", "name them: `on: [web1, web2]`")
+    return value
+
+
 def _listen(value: Any) -> Any:
     if isinstance(value, int) or (isinstance(value, str) and not words.listen_address(value)):
         port = value if isinstance(value, int) and 1 <= value <= 65535 else 8080
@@ -97,6 +103,10 @@ def _fits(pattern: str, what: str, instead: str) -> Callable[[str], str]:
         return text
 
     return check
+
+
+def text_or_list(value: Any) -> str:
+    return "<list>" if isinstance(value, list | tuple) else "<text>"
 
 
 def text_or_keys(value: Any) -> str:
@@ -137,6 +147,7 @@ Argv = Annotated[
     Field(min_length=1),
     BeforeValidator(_argv),
 ]
+Local = Annotated[Literal["local"], BeforeValidator(_local), _schema(const="local")]
 Listen = Annotated[
     str, BeforeValidator(_listen), _schema(type="string", pattern=f"^{words.LISTEN}$")
 ]
@@ -158,6 +169,25 @@ ProbePath = Annotated[
         _fits(r"/[^\s#]*", "is no path to ask for", "write `/healthz`, from the first `/` on")
     ),
     _schema(type="string", pattern=r"^/[^\s#]*$"),
+]
+Address = Annotated[
+    str,
+    AfterValidator(
+        _fits(words.ADDRESS, "is no address of a host", "write `web1.example` or an IP address")
+    ),
+    _schema(type="string", pattern=f"^{words.ADDRESS}$"),
+]
+User = Annotated[
+    str,
+    AfterValidator(_fits(words.USER, "is no name of a user", "write it as `ssh` takes it")),
+    _schema(type="string", pattern=f"^{words.USER}$"),
+]
+UnitKey = Annotated[
+    str,
+    AfterValidator(
+        _fits(words.UNIT_KEY, "is no key of a unit", "write it as systemd does: `MemoryMax`")
+    ),
+    _schema(type="string", pattern=f"^{words.UNIT_KEY}$"),
 ]
 FilledText = Annotated[str, StringConstraints(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]

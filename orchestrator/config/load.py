@@ -60,7 +60,7 @@ def parse(raw: bytes, *, file: str, folder: str, state_home: str) -> Site:
     if len(raw) > BYTES_MAX:
         raise _unusable(file, "the file is too large", f"it has at most {BYTES_MAX} bytes")
     data = document.read(raw, mistakes)
-    names = rules.Names(_names(data.get("services")), _names(data.get("switches")))
+    names = rules.Names(*(_names(data.get(key)) for key in ("services", "switches", "hosts")))
     keys = fit.fitted(data, mistakes)
     if keys is not None:
         rules.judge(keys, names, mistakes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.config import service_rules
+from orchestrator.config import host_rules, service_rules
 from orchestrator.config.mistakes import Mistakes, Where, choice, dotted, nearest
 from orchestrator.config.shape import HoldKeys, ServiceKeys, SiteKeys, SoakKeys
 from orchestrator.config.words import listen_address, seconds
@@ -25,11 +25,13 @@ class Names:
 
     services: tuple[str, ...]
     switches: tuple[str, ...]
+    hosts: tuple[str, ...] = ()
 
 
 def judge(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
     """Notes everything that does not fit together."""
     judge_ports(site, mistakes)
+    host_rules.judge(site, names.hosts, mistakes)
     judge_routes(site, names, mistakes)
     judge_soak(site, mistakes)
     judge_hold(site, mistakes)
@@ -49,6 +51,12 @@ class _Taken:
     where: Where
     first: int
     last: int
+    hosts: frozenset[str] = frozenset()  # empty: this machine
+
+    def meets(self, other: _Taken) -> bool:
+        """Whether both want the same port of the same machine."""
+        same = bool(self.hosts & other.hosts) or self.hosts == other.hosts
+        return same and self.first <= other.last and other.first <= self.last
 
     def __str__(self) -> str:
         ports = str(self.first) if self.first == self.last else f"{self.first}–{self.last}"
@@ -69,7 +77,7 @@ def judge_ports(site: SiteKeys, mistakes: Mistakes) -> None:
                 "choose a lower first port",
             )
         for earlier in taken[:at]:
-            if earlier.first <= later.last and later.first <= earlier.last:
+            if earlier.meets(later):
                 line = mistakes.spot(earlier.where)[0]
                 what = f"{later} takes ports of {earlier} on line {line}"
                 mistakes.add(later.where, what, "each instance needs a port of its own")
@@ -77,9 +85,12 @@ def judge_ports(site: SiteKeys, mistakes: Mistakes) -> None:
 
 def _taken(site: SiteKeys) -> Iterator[_Taken]:
     for name, service in site.services.items():
-        ports, more = service.instances.ports, service.instances.count - 1
+        ports, on = service.instances.ports, service.instances.on
+        hosts = frozenset(on if isinstance(on, list) else ())
+        more = 0 if hosts else service.instances.count - 1
         for color, first in (("blue", ports.blue), ("green", ports.green)):
-            yield _Taken(("services", name, "instances", "ports", color), first, first + more)
+            where = ("services", name, "instances", "ports", color)
+            yield _Taken(where, first, first + more, hosts)
     for name, switch in site.switches.items():
         address = listen_address(switch.envoy.listen)
         if address:

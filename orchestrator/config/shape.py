@@ -12,19 +12,24 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from orchestrator.config.kinds import (
+    Address,
     Argv,
     Duration,
     FilledText,
     Host,
     Listen,
+    Local,
     Name,
     Port,
     ProbePath,
     RoutePath,
     Standby,
     Text,
+    UnitKey,
+    User,
     Variable,
     text_or_keys,
+    text_or_list,
 )
 
 
@@ -72,10 +77,20 @@ class PortKeys(Keys):
 class InstanceKeys(Keys):
     """Where a color of the service runs, and how often."""
 
-    on: Literal["local"] = Field(default="local", description="where: `local` is this machine")
-    count: int = Field(default=1, ge=1, le=1000, description="how many instances each color has")
+    on: Annotated[
+        Annotated[Local, Tag("<text>")]
+        | Annotated[list[Name], Field(min_length=1, max_length=1000), Tag("<list>")],
+        Discriminator(text_or_list),
+    ] = Field(
+        default="local",
+        description="where: `local` is this machine; `[web1, web2]` one on each of these hosts",
+    )
+    count: int = Field(
+        default=1, ge=1, le=1000, description="(local) how many instances each color has"
+    )
     ports: PortKeys = Field(
-        description="the first port of each color; instance 0 gets it, 1 the next"
+        description="the first port of each color; instance 0 gets it, 1 the next. On hosts it is"
+        " the same on each"
     )
 
 
@@ -139,6 +154,24 @@ class BehindKeys(Keys):
     host: Host | None = Field(default=None, description="only requests for this host")
 
 
+UnitValue = Annotated[
+    Annotated[Text, Tag("<text>")] | Annotated[list[Text], Tag("<list>")],
+    Discriminator(text_or_list),
+]
+
+
+class UnitKeys(Keys):
+    """Settings of a unit of systemd, by section; a list gives a key several times."""
+
+    unit: dict[UnitKey, UnitValue] = Field(default={}, alias="Unit", description="`[Unit]`")
+    service: dict[UnitKey, UnitValue] = Field(
+        default={}, alias="Service", description="`[Service]`"
+    )
+    install: dict[UnitKey, UnitValue] = Field(
+        default={}, alias="Install", description="`[Install]`"
+    )
+
+
 class ServiceKeys(Keys):
     """One program of the site. It has two colors, each with its instances."""
 
@@ -159,6 +192,9 @@ class ServiceKeys(Keys):
     probing: ProbingKeys = Field(
         default=ProbingKeys(), description="how often and how long to look"
     )
+    unit: UnitKeys = Field(
+        default=UnitKeys(), description="(on hosts) what its systemd unit says besides, and instead"
+    )
     behind: BehindKeys | None = Field(
         default=None, description="the requests it gets from outside; none without it"
     )
@@ -166,6 +202,24 @@ class ServiceKeys(Keys):
         default={},
         description="services it calls, at `{NAME.url}`. same: its own generation, never mixed; "
         "any: follows the live color; newer: a new caller needs the new one, an old one bears both",
+    )
+
+
+# -- Hosts ---------------------------------------------------------------------------------
+
+
+class HostKeys(Keys):
+    """A machine with systemd, sshd and Python 3.8 or later; ~/.ssh/config says what is not said."""
+
+    address: Address | None = Field(
+        default=None, description="where ssh and probes reach it; default: its name"
+    )
+    user: User | None = Field(default=None, description="who logs in")
+    port: Port | None = Field(default=None, description="the port of its sshd")
+    how: Literal["root", "user", "sudo"] | None = Field(
+        default=None,
+        description="who manages its units: root, the user's own systemd, or `sudo -n systemctl`;"
+        " default: root where root logs in, else user",
     )
 
 
@@ -283,6 +337,9 @@ class SiteKeys(Keys):
     services: dict[Name, ServiceKeys] = Field(min_length=1, description="the programs, by name")
     switches: dict[Name, SwitchKeys] = Field(
         default={}, description="what brings people's requests to them, by name"
+    )
+    hosts: dict[Name, HostKeys] = Field(
+        default={}, description="the machines that services can be on, by name"
     )
     rollout: RolloutKeys = Field(
         default=RolloutKeys(), description="how carefully a release is brought out"

@@ -14,6 +14,9 @@ VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 DURATION = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:ms|s|m|h|d)"
 LISTEN = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}"
 ROUTE = r"/(?:[^\s/?#{}]+(?:/[^\s/?#{}]+)*)?"
+ADDRESS = r"(?:[A-Za-z0-9_]+(?:(?:\.|-+)[A-Za-z0-9_]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
+USER = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
+UNIT_KEY = r"[A-Z][A-Za-z0-9]{1,60}"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
 
 INSTANCE_WORDS = ("port", "color", "version", "instance", "release")

@@ -17,6 +17,7 @@ from tests.config.refused import BASE, REFUSED, Refused
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "site-file.md"
 EXAMPLE = ROOT / "orchestrator" / "config" / "example.yaml"
+ON_HOSTS = EXAMPLE.with_name("example-hosts.yaml")
 
 SECTIONS = (
     ("", "The top of the file"),
@@ -28,8 +29,10 @@ SECTIONS = (
     ("ExpectKeys", "`services.NAME.probes`, `expect`"),
     ("ProbingKeys", "`services.NAME.probing`"),
     ("BehindKeys", "`services.NAME.behind`"),
+    ("UnitKeys", "`services.NAME.unit`"),
     ("SwitchKeys", "`switches.NAME`"),
     ("EnvoyKeys", "`switches.NAME.envoy`"),
+    ("HostKeys", "`hosts.NAME`"),
     ("RolloutKeys", "`rollout`"),
     ("GatesKeys", "`rollout.gates`"),
     ("GateKeys", "`rollout.gates.cutover`, where it is not `none`"),
@@ -90,6 +93,7 @@ def page() -> str:
     sections = [_section(title, _model(made, name)) for name, title in SECTIONS]
     refused = [_refused(title, cases) for title, cases in REFUSED.items()]
     example = f"```yaml\n{EXAMPLE.read_text()}```\n"
+    example += f"\n## And what is only for hosts\n\n```yaml\n{ON_HOSTS.read_text()}```\n"
     later = ", ".join(f"`{key}`" for key in sorted(NOT_KEPT))
     kept = f"Keys that other versions may keep are refused by name, wherever they stand: {later}.\n"
     base = f"The sound file:\n\n```yaml\n{BASE}```\n"
@@ -149,6 +153,8 @@ def _takes_text(one: dict[str, Any]) -> str:
         words.LISTEN: "host:port",
         words.ROUTE: "path",
         words.HOST: "host",
+        words.ADDRESS: "host name or IP address",
+        words.USER: "user",
         r"/[^\s#]*": "path",
     }
     return patterns[one["pattern"][1:-1]] if "pattern" in one else "text"

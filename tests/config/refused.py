@@ -77,11 +77,54 @@ KEYS = (
     _case("a key that is a list", "site: shop\n", "site: shop\n? [a, b]\n: c\n", '2: a key under the top that is not a text; a text that begins with `{` or `[` needs quotes'),
     _case("a key whose name is a template", "{LOG_LEVEL: info}", "{{port}: info}", '6: a key under services.api.env that is not a text; a text that begins with `{` or `[` needs quotes'),
 )
+SOUND_ON_HOSTS = """\
+site: shop
+services:
+  web:
+    artifact: dist/web-{version}.tar.gz
+    run: [bin/web, --port, "{port}"]
+    instances: {on: [web1, web2], ports: {blue: 8110, green: 8120}}
+    probes: [{tcp: true}]
+    unit: {Service: {MemoryMax: 1G}}
+hosts:
+  web1: {address: web1.example, user: deploy, how: sudo}
+  web2: {address: 192.0.2.12}
+"""
+
+
+def _hosts(about: str, old: str, new: str, *says: str, shape: bool = False) -> Refused:
+    """One change of the sound file on hosts."""
+    assert SOUND_ON_HOSTS.count(old) == 1, old
+    return Refused(about, "", SOUND_ON_HOSTS.replace(old, new), says, shape)
+
+
+_ADDRESS = "write `web1.example` or an IP address"
+_LOCAL = "  api: {artifact: 'a/{version}', run: [a], probes: [{tcp: true}], instances: {ports: {blue: 1, green: 2}}}\n"
+HOSTS = (
+    _hosts("hosts that are not named", "[web1, web2]", "hosts", "6: services.web.instances.on does not say which hosts; name them: `on: [web1, web2]`", shape=True),
+    _hosts("a host that is not there", "[web1, web2]", "[web1, web3]", "6: services.web.instances.on names the host `web3`, which this file does not have; did you mean `web2`?"),
+    _hosts("a host that is named twice", "[web1, web2]", "[web1, web1]", "6: services.web.instances.on names web1 twice; there is one on each host"),
+    _hosts("a count on hosts", "{on: [web1, web2], ", "{on: [web1, web2], count: 2, ", "6: services.web.instances.count: there is one on each host; remove it"),
+    _hosts("some on hosts, some here", "services:\n", "services:\n" + _LOCAL, "3: services.api is on this machine, and services.web is on hosts; put all of them on hosts, or none; both is not kept by this version"),
+    _hosts("one port twice on a host", "blue: 8110", "blue: 8120", "6: services.web.instances.ports.green (8120) takes ports of services.web.instances.ports.blue (8120) on line 6; each instance needs a port of its own"),
+    _hosts("an exec probe on hosts", "{tcp: true}", "{exec: [bin/check]}", "7: services.web.probes[0]: exec probes on hosts are not kept by this version; write `{http: /healthz}` or `{tcp: true}`"),
+    _hosts("an inner address on hosts", "    probes:", "    uses: {web: same}\n    probes:", "7: services.web.uses: inner addresses on hosts are not kept by this version; name what it calls in `env`", "7: services.web uses itself; remove it"),
+    _hosts("an address that is an option", "web1.example", '"-oProxyCommand=id"', f"10: hosts.web1.address is no address of a host: '-oProxyCommand=id'; {_ADDRESS}", shape=True),
+    _hosts("an address with a space", "web1.example", '"a b"', f"10: hosts.web1.address is no address of a host: 'a b'; {_ADDRESS}", shape=True),
+    _hosts("an address with a line end", "web1.example", '"a\\nb"', f"10: hosts.web1.address is no address of a host: 'a\\nb'; {_ADDRESS}", shape=True),
+    _hosts("an address that climbs", "web1.example", '"a..b"', f"10: hosts.web1.address is no address of a host: 'a..b'; {_ADDRESS}", shape=True),
+    _hosts("an address of a shell", "web1.example", '"$(id)"', f"10: hosts.web1.address is no address of a host: '$(id)'; {_ADDRESS}", shape=True),
+    _hosts("a user that is an option", "user: deploy", 'user: "-l"', "10: hosts.web1.user is no name of a user: '-l'; write it as `ssh` takes it", shape=True),
+    _hosts("a way that is none", "how: sudo", "how: doas", "10: hosts.web1.how is 'doas'; write `root`, `user` or `sudo`", shape=True),
+    _hosts("a host with a rack", "how: sudo", "rack: r1", "10: `hosts.web1.rack` is not kept by this version; remove it", shape=True),
+    _hosts("a key of a unit that is bg's", "MemoryMax: 1G", "ExecStart: id", "8: services.web.unit.Service.ExecStart is bg's own; see `run:` and `env:`"),
+    _hosts("a unit with a second line", "MemoryMax: 1G", 'MemoryMax: "1\\nUser=root"', "8: services.web.unit.Service.MemoryMax is not one line; write one line for each"),
+    _shape("hosts that are not said", "{count: 2, ports: {blue: 8110", "{on: hosts, count: 2, ports: {blue: 8110", '7: services.api.instances.on does not say which hosts; name them: `on: [web1, web2]`'),
+    _case("a unit on this machine", "    behind: {switch: edge, path: /api}", "    unit: {Service: {MemoryMax: 1G}}", '9: services.api.unit is for services on hosts; remove it'),
+)
 LATER = (
-    _shape("hosts", "site: shop\n", "site: shop\nhosts: {web1: {address: web1.example}}\n", '2: `hosts` is not kept by this version; remove it'),
     _shape("invariants", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 2}]\n", '2: `invariants` is not kept by this version; remove it'),
     _shape("policies", "site: shop\n", "site: shop\npolicies: policies.lp\n", '2: `policies` is not kept by this version; remove it'),
-    _shape("instances on hosts", "{count: 2, ports: {blue: 8110", "{on: hosts, count: 2, ports: {blue: 8110", '7: services.api.instances.on: `hosts` is not kept by this version; write `local`'),
     _shape("another switch", '{envoy: {listen: "127.0.0.1:8080"}}', '{haproxy: {listen: "127.0.0.1:8080"}}', '19: `switches.edge.haproxy` is not kept by this version; remove it'),
     _shape("another journal", "site: shop\n", "site: shop\njournal: postgresql://bg:pw@db/bg\n", '2: journal: `postgresql` is not kept by this version; write `sqlite`'),
     _shape("shares", "  soak: 60s", "  shares: [10, 50]", '21: `rollout.shares` is not kept by this version; remove it'),
@@ -196,5 +239,6 @@ REFUSED = {
     "Probes": PROBES,
     "Templates": TEMPLATES,
     "Secrets": SECRETS,
+    "Hosts": HOSTS,
     "YAML": YAML,
 }

@@ -10,10 +10,12 @@ import orchestrator.config
 from orchestrator.config.load import find, load, parse
 from orchestrator.config.mistakes import BadSite
 from orchestrator.core.model import (
+    Color,
     Coupling,
     ExecProbe,
     GatePolicy,
     Hold,
+    Host,
     HttpProbe,
     Meanwhile,
     Otherwise,
@@ -34,6 +36,7 @@ from orchestrator.core.model import (
 from tests.config.refused import BASE, REFUSED, Refused
 
 EXAMPLE = Path(str(orchestrator.config.__file__)).with_name("example.yaml")
+ON_HOSTS = EXAMPLE.with_name("example-hosts.yaml")
 CASES = [case for group in REFUSED.values() for case in group]
 
 MINIMAL = """\
@@ -91,7 +94,7 @@ services:
     probes: [{http: /}, {tcp: no}]
     probing: {every: 5}
 switches: {edge: {envoy: {listen: "127.0.0.1:8090"}}}
-hosts: {}
+hostz: {}
 rollout: {shares: 2, soak: {for: 10m, within: 1m}}
 """
     lines = [int(said.split(":")[1]) for said in mistakes_of(bad)]
@@ -202,6 +205,19 @@ def test_the_example_is_read_as_it_says() -> None:
     assert web.recipe.run[-1] == "{api.url}"
     assert site.switches == (SwitchSpec("edge", "127.0.0.1", 8080, "envoy", 2),)
     assert site.policy == Policy(cutover=GatePolicy(owner="release-managers"), hold=Hold())
+
+
+def test_the_example_on_hosts_is_read_as_it_says() -> None:
+    site = parse(ON_HOSTS.read_bytes(), file="x", folder="/srv/fleet", state_home="/var/state")
+    web = site.services[0]
+    assert web.placement == Placement(2, 8110, 8120, ("web1", "web2"))
+    assert web.placement.port(Color.GREEN, 1) == 8120, "one on each host, with the same port"
+    assert ("Service.MemoryMax", "1G") in web.recipe.unit
+    assert [v for k, v in web.recipe.unit if k == "Service.Environment"] == ["A=1", "B=2"]
+    assert site.hosts == (
+        Host("web1", "web1.example", "deploy", 22, "sudo"),
+        Host("web2", "192.0.2.12", "deploy", None, "sudo"),
+    )
 
 
 def test_a_file_that_says_little_gets_the_defaults_of_the_core() -> None:

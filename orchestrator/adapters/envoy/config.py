@@ -151,8 +151,11 @@ def _clusters(site: Site, spec: SwitchSpec) -> list[Json]:
         for service in names.at_home(site, spec)
         for color in Color
         for cluster in (
-            *(_cluster(name, service, color) for name in _leading_to(site, service, color)),
-            _preview_cluster(service, color),
+            *(
+                _cluster(name, names.ends(site, service, color))
+                for name in _leading_to(site, service, color)
+            ),
+            _preview_cluster(service, color, names.ends(site, service, color)),
         )
     ]
     return services if site.policy.hold is None else [*services, waiting.cluster()]
@@ -162,21 +165,21 @@ def _leading_to(site: Site, service: Service, color: Color) -> tuple[str, ...]:
     return names.clusters_of(site, service.name, color)
 
 
-def _cluster(name: str, service: Service, color: Color) -> Json:
+def _cluster(name: str, ends: names.Ends) -> Json:
     """Who gets traffic. An instance that refuses connections is passed over by the routes' retries.
 
     It is not left out for a while (outlier detection): when a whole color came back, the first
     instance to do so would be the one left out.
     """
-    return {**_endpoints(name, service, color), "lb_policy": "LEAST_REQUEST"}
+    return {**_endpoints(name, ends), "lb_policy": "LEAST_REQUEST"}
 
 
-def _preview_cluster(service: Service, color: Color) -> Json:
+def _preview_cluster(service: Service, color: Color, ends: names.Ends) -> Json:
     """Who answers a preview: only instances that Envoy's own check finds well, so 503 while there
     is none.
     """
     return {
-        **_endpoints(names.preview_cluster(service.name, color), service, color),
+        **_endpoints(names.preview_cluster(service.name, color), ends),
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "health_checks": [
             {
@@ -206,10 +209,11 @@ def check_of(service: Service) -> Json:
     return {"tcp_health_check": {}}
 
 
-def _endpoints(name: str, service: Service, color: Color) -> Json:
+def _endpoints(name: str, ends: names.Ends) -> Json:
+    by_name = not all(names.is_address(host) for host, _ in ends)
     return {
         "name": name,
-        "type": "STATIC",
+        "type": "STRICT_DNS" if by_name else "STATIC",
         "connect_timeout": "1s",
         "circuit_breakers": waiting.UNLIMITED,
         "typed_extension_protocol_options": {
@@ -224,16 +228,7 @@ def _endpoints(name: str, service: Service, color: Color) -> Json:
         "load_assignment": {
             "cluster_name": name,
             "endpoints": [
-                {
-                    "lb_endpoints": [
-                        {
-                            "endpoint": {
-                                "address": _address("127.0.0.1", service.placement.port(color, i))
-                            }
-                        }
-                        for i in range(service.placement.count)
-                    ]
-                }
+                {"lb_endpoints": [{"endpoint": {"address": _address(*end)}} for end in ends]}
             ],
         },
     }

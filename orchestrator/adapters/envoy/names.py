@@ -100,6 +100,17 @@ def pin_key(pin: Pin, leads_to: Color) -> str:
     return f"bg.pin.{pin.caller}.{pin.color.value}.{pin.callee}.{leads_to.value}"
 
 
+Ends = tuple[tuple[str, int], ...]
+
+
+def ends(site: Site, service: Service, color: Color) -> Ends:
+    """Host and port of each instance: on this machine, or on the hosts that it is on."""
+    place = service.placement
+    addresses = {host.name: host.address for host in site.hosts}
+    hosts = [addresses[name] for name in place.hosts] or ["127.0.0.1"] * place.count
+    return tuple((host, place.port(color, i)) for i, host in enumerate(hosts))
+
+
 # -- Addresses -----------------------------------------------------------------------------
 
 
