@@ -36,7 +36,7 @@ def test_the_changelog_begins_with_the_version_of_the_package(root: Path) -> Non
 def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     package = {tracked.name(path) for path in tracked.files(under="orchestrator", new=True)}
-    package.add("orchestrator/agent.pyz")  # what runs on hosts, zipped on the way
+    package.add("orchestrator/adapters/ssh/agent.pyz")  # what runs on hosts, zipped on the way
     info = f"bgctl-{orchestrator.__version__}.dist-info/"
     assert {name for name in names if not name.startswith(info)} == package
     assert f"{info}licenses/LICENSE" in names
