@@ -1,4 +1,5 @@
-"""Called when the wheel is built: zips the agent, and adds it as `orchestrator/adapters/ssh/agent.pyz`.
+"""Called when the wheel is built: zips the agent, and adds it as
+`orchestrator/adapters/ssh/agent.pyz`.
 
 The one rule: what travels is what lies in agents/ at that moment, built by its own build. In a
 checkout there is no such file, and whoever needs one builds it.
