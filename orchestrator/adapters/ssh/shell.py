@@ -60,6 +60,17 @@ class Shell:
 
     async def process(self, host: Host, command: str) -> Any:
         """An `asyncssh` process of bytes, without a terminal. `Refused`, `Unreachable`."""
+        kept = self._kept.get(_place(host))
+        try:
+            return await self._begun(host, command)
+        except Unreachable:
+            if kept is None or self._kept.get(_place(host)) is not kept:
+                raise
+            # A kept connection may have died without a word: once more, on a new one.
+            self.drop(host)
+            return await self._begun(host, command)
+
+    async def _begun(self, host: Host, command: str) -> Any:
         connection = await self._connection(_place(host))
         try:
             async with asyncio.timeout(LOGIN_S):

@@ -1,0 +1,150 @@
+"""Connections: host keys without exception, kept, bounded, and the user's own configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from orchestrator.adapters.ssh.shell import Shell
+from orchestrator.core.model import Host
+from orchestrator.ports.trouble import Refused, Unreachable
+from tests.adapters.ssh.servers import Server, server
+
+
+@pytest.fixture
+async def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    monkeypatch.setenv("HOME", str(tmp_path / "mine"))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    async with server(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def shell() -> AsyncIterator[Shell]:
+    made = Shell()
+    yield made
+    await made.close()
+
+
+async def said(shell: Shell, host: Host) -> bytes:
+    return (await shell.run(host, ("echo", "it's", "$HOME"), within_s=10)).said
+
+
+async def test_words_arrive_as_they_are_whatever_a_shell_makes_of_them(
+    there: Server, shell: Shell
+) -> None:
+    assert await said(shell, there.host) == b"it's $HOME\n"
+
+
+async def test_one_connection_is_kept_and_opened_anew_when_it_was_lost(
+    there: Server, shell: Shell
+) -> None:
+    for _ in range(3):
+        await said(shell, there.host)
+    assert len(shell._kept) == 1
+    first = next(iter(shell._kept.values()))
+    first.abort()
+    await said(shell, there.host)
+    assert next(iter(shell._kept.values())) is not first
+
+
+async def test_a_host_key_that_is_not_known_is_refused_with_a_remedy(
+    there: Server, shell: Shell
+) -> None:
+    """S82"""
+    (there.mine / ".ssh/known_hosts").write_text("")
+    with pytest.raises(Refused, match=r"web1 \(127.0.0.1\) shows a host key that is not in"):
+        await said(shell, there.host)
+
+
+async def test_a_changed_host_key_is_refused_as_such(there: Server, shell: Shell) -> None:
+    """S82"""
+    there.know(asyncssh.generate_private_key("ssh-ed25519"))
+    with pytest.raises(Refused, match=r"web1 .* shows another host key .* `ssh-keygen -R"):
+        await said(shell, there.host)
+
+
+async def test_a_revoked_host_key_is_refused_as_such(there: Server, shell: Shell) -> None:
+    """S82"""
+    file = there.mine / ".ssh/known_hosts"
+    file.write_text(file.read_text() + f"@revoked {file.read_text()}")
+    with pytest.raises(Refused, match=r"web1 .* revoked"):
+        await said(shell, there.host)
+
+
+async def test_a_configuration_cannot_switch_the_check_off(there: Server, shell: Shell) -> None:
+    """S82"""
+    (there.mine / ".ssh/known_hosts").write_text("")
+    for off in (
+        "StrictHostKeyChecking no",
+        "UserKnownHostsFile none",
+        "UserKnownHostsFile /dev/null",
+    ):
+        (there.mine / ".ssh/config").write_text(f"Host *\n  {off}\n")
+        with pytest.raises(Refused, match="web1"):
+            await said(shell, there.host)
+
+
+async def test_hashed_names_in_known_hosts_are_found(there: Server, shell: Shell) -> None:
+    file = there.mine / ".ssh/known_hosts"
+    hashing = await asyncio.create_subprocess_exec("ssh-keygen", "-q", "-H", "-f", str(file))
+    await hashing.wait()
+    assert file.read_text().startswith("|1|")
+    assert await said(shell, there.host) == b"it's $HOME\n"
+
+
+async def test_what_the_site_does_not_say_the_users_configuration_says(
+    there: Server, shell: Shell
+) -> None:
+    config = f"Host box\n  HostName 127.0.0.1\n  Port {there.port}\n  User deploy\n"
+    (there.mine / ".ssh/config").write_text(config)
+    there.know(name="127.0.0.1")
+    assert await said(shell, Host("web1", "box")) == b"it's $HOME\n"
+
+
+async def test_a_jump_host_is_checked_as_strictly_as_a_host(there: Server, shell: Shell) -> None:
+    """S82"""
+    config = f"Host 127.0.0.1\n  ProxyJump deploy@localhost:{there.port}\n"
+    (there.mine / ".ssh/config").write_text(config)
+    there.know(name="192.0.2.1")
+    with pytest.raises(Refused, match=r"the jump host localhost .* not in known_hosts"):
+        await said(shell, there.host)
+
+
+async def test_nobody_is_asked_for_a_password(there: Server, shell: Shell) -> None:
+    (there.mine / ".ssh/id_ed25519").unlink()
+    with pytest.raises(Refused, match="web1 lets nobody in with the keys at hand"):
+        await said(shell, there.host)
+
+
+async def test_a_host_that_is_silent_is_given_up_in_time(
+    there: Server, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S80: a server that accepts and never says a word."""
+
+    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(30)
+
+    listening = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    monkeypatch.setattr("orchestrator.adapters.ssh.shell.LOGIN_S", 0.3)
+    monkeypatch.setattr("orchestrator.adapters.ssh.shell.CONNECT_S", 0.3)
+    began = time.monotonic()
+    with pytest.raises(Unreachable, match="web9"):
+        await said(shell, Host("web9", "127.0.0.1", "deploy", port))
+    assert time.monotonic() < began + 5
+    listening.close()
+
+
+async def test_a_port_where_nobody_listens_is_unreachable_and_named(
+    there: Server, shell: Shell, free_ports: object
+) -> None:
+    from tests.conftest import find_ports
+
+    with pytest.raises(Unreachable, match="web9 cannot be reached"):
+        await said(shell, Host("web9", "127.0.0.1", "deploy", find_ports(1)))
