@@ -67,7 +67,7 @@ def unlisted(function: Function) -> bool:
 
 
 def is_long(path: Path) -> bool:
-    test = tracked.name(path).startswith("tests/")
+    test = tracked.name(path).startswith(("tests/", "e2e/"))
     return lines_of(path) > (TEST_LINES_MAX if test else LINES_MAX)
 
 
