@@ -147,6 +147,13 @@ def test_a_missing_release_is_refused_and_those_there_are_are_named(folder: Fold
     assert not folder.touched
 
 
+def test_a_path_is_one_from_where_the_command_is_typed(folder: Folder) -> None:
+    (folder.at / "releases" / "notes").write_text("hello")
+    said = folder("deploy", "web=./notes")
+    assert said.code == Exit.BAD_INPUT
+    assert f"nothing at {folder.at}/notes" in said.err
+
+
 def test_a_text_file_is_no_archive(folder: Folder) -> None:
     (folder.at / "releases" / "notes").write_text("hello")
     said = folder("deploy", "web=./releases/notes")

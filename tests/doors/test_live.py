@@ -345,6 +345,19 @@ async def watched(stream: TextIO, pictures: list[str]) -> None:
         await task
 
 
+async def test_it_ends_when_it_is_asked_to_also_in_the_middle_of_a_look() -> None:
+    looking = asyncio.Event()
+
+    async def once() -> str:
+        looking.set()
+        await asyncio.sleep(WITHIN_S)
+        return "never"
+
+    stream = io.StringIO()
+    await asyncio.wait_for(watch(once, 0.0, stream=stream, ended=looking.is_set), WITHIN_S / 2)
+    assert stream.getvalue() == ""
+
+
 async def test_off_a_terminal_only_what_changed_is_said_again() -> None:
     stream = io.StringIO()
     await watched(stream, ["web 1 serves, 2 s", "web 1 serves, 3 s", "web 2 serves, 1 min 4 s"])

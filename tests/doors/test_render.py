@@ -19,7 +19,7 @@ from orchestrator.core.prove import Broken
 from orchestrator.core.record import Kind, Trouble, Wanted, Wish
 from orchestrator.core.steps import LOOKS, Gate, Retire, Shift, Stage
 from orchestrator.doors.cli import render
-from orchestrator.doors.cli.paper import Ink, Paper, harmless
+from orchestrator.doors.cli.paper import Ink, Paper, briefly, capital, harmless
 from orchestrator.doors.cli.picture import who_serves
 from orchestrator.engine.opening import Considered
 from tests.doors import samples
@@ -379,3 +379,64 @@ def test_everything_that_can_be_rendered_is_there_and_nothing_is_imported_before
         assert getattr(render, name).__name__ == name
     with pytest.raises(AttributeError):
         _ = render.nothing  # type: ignore[attr-defined]
+
+
+# -- What is said where something is amiss ---------------------------------------------------
+
+
+def test_a_driver_without_a_sign_of_life_is_named_with_who_takes_over() -> None:
+    """S2: stopped, its process still there."""
+    story = samples.ALL["proving"]()
+    holder = story.holder("deploying web 2 and api 2")
+    picture = story.picture(holder=holder, now=holder.until_s + 20)
+    text = render.status(picture, PAPER)
+    assert re.search(r"No sign of it for [^;]+;\s+the\s+next command takes over", text)
+    assert "bgctl resume" in text
+    assert not picture.driven
+
+
+def test_a_full_disk_is_said_where_the_way_back_is() -> None:
+    story = samples.switched()
+    full, roomy = (replace(story.picture(), room=room) for room in (12_000, 5_000_000_000))
+    assert "is full (12 kB free)" in render.status(full, PAPER)
+    assert "kB free" not in render.status(roomy, PAPER)
+
+
+def test_whoever_looks_on_is_not_told_to_look_on() -> None:
+    story = samples.ALL["proving"]()
+    picture = story.picture(holder=story.holder("deploying web 2 and api 2"))
+    assert "bgctl status -w" in render.status(picture, PAPER)
+    assert "bgctl status -w" not in render.status(picture, PAPER, watching=True)
+
+
+def test_a_color_that_was_stopped_has_no_last_words_and_nothing_to_look_at() -> None:
+    story = samples.switched()
+    note = "start 1 was stopped: it ended with exit code 0 after 3 s; last words: GET /"
+    stopped = tuple(
+        replace(
+            s,
+            instances=tuple(replace(i, running=False, kept=False, note=note) for i in s.instances),
+        )
+        if s.color is Color.BLUE
+        else s
+        for s in story.sighting.installations
+    )
+    previews = {("web", Color.BLUE): "http://127.0.0.1:8081/"}
+    sighting = replace(story.sighting, installations=stopped)
+    text = render.status(replace(story.picture(), sighting=sighting, previews=previews), PAPER)
+    assert "last words" not in text
+    assert "look at it" not in text
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+
+
+def test_a_sentence_begins_with_a_capital_letter_and_a_name_with_its_own() -> None:
+    assert capital("rollout 2 is open") == "Rollout 2 is open"
+    assert capital("web: no release 9", ["web"]) == "web: no release 9"
+    assert capital("web 1 serves", ["web"]) == "web 1 serves"
+    assert capital("bg.yaml:3: no") == "bg.yaml:3: no"
+
+
+def test_what_a_killed_process_said_last_is_left_out_of_short_texts() -> None:
+    said = "no answer (start 1 was ended by SIGKILL after 3 s; last words: [12:00] a / b)"
+    assert briefly(said) == "no answer (start 1 was ended by SIGKILL after 3 s)"
+    assert len(briefly("word " * 100)) <= 302

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from orchestrator.adapters.memory.fuse import GO_ON, Answer, Tick
+from orchestrator.adapters.memory.witness import MemoryWitness
 from orchestrator.adapters.memory.world import CRASHING, Health
+from orchestrator.config.load import load
 from orchestrator.core.model import Color, Share
+from orchestrator.core.record import Asked, What
 from orchestrator.doors.cli.exits import Exit
+from orchestrator.doors.cli.wishes import newest_first
+from orchestrator.ports.trouble import Refused
 from tests.doors.desk import Desk, Said
 
 BLUE, GREEN = Share.all_to(Color.BLUE), Share.all_to(Color.GREEN)
@@ -320,6 +327,112 @@ def test_tend_lets_the_deadline_of_a_gate_pass(waiting: Desk) -> None:
     waiting.truth.clock.pass_by(3601)
     assert waiting("tend", "--once").code == Exit.WENT_BACK
     assert serve(waiting) == "web 1, api 1"
+
+
+# -- What is lost, what is typed wrong, what somebody else asked for -------------------------
+
+
+def lose_all(desk: Desk, *services: str) -> None:
+    """Nothing of what serves runs any more, and nobody starts it again."""
+    for service in services:
+        for index in range(2):
+            desk.truth.lose(service, Color.BLUE, index)
+
+
+def test_nothing_is_said_to_serve_that_does_not_run(served: Desk) -> None:
+    lose_all(served, "web")
+    said = served("status")
+    assert said.last == "api 1 serves on blue, web 1 should serve on blue, and 0 of 2 run there."
+    data = served("-o", "json", "status").data
+    assert "web 1 should serve on blue, and 0 of 2 run there" in data["line"]
+    assert [s["running"] for s in data["serving"]] == [0, 2]
+
+
+def test_what_should_serve_already_and_does_not_run_is_no_nothing_to_do(served: Desk) -> None:
+    lose_all(served, "web", "api")
+    for verb in ("deploy", "plan"):
+        said = served(verb, "1")
+        assert said.code == Exit.FORBIDDEN
+        assert "web blue, which serves, runs 0 of 2" in said.err
+        assert "bgctl reconcile" in said.err
+    assert served("reconcile").code == Exit.DONE
+    assert "Nothing to do" in served("deploy", "1").out
+
+
+def test_what_lost_its_files_is_staged_again_from_its_artifact(served: Desk) -> None:
+    release = served.truth.serves("web")
+    served.truth.staged["web"].clear()
+    said = served("reconcile")
+    assert said.code == Exit.DONE
+    assert release in served.truth.staged["web"]
+
+
+def test_a_standby_that_reconcile_cannot_bring_back_is_not_called_as_it_should_be(
+    served: Desk,
+) -> None:
+    served("deploy", "2", "--switch")
+    lose_all(served, "web")
+    said = served("reconcile")
+    assert said.code == Exit.DONE
+    assert "not put back by itself" in said.out
+    assert "bgctl reconcile --accept" in said.out
+
+
+def test_a_typo_is_bad_input_also_while_a_rollout_is_open(waiting: Desk) -> None:
+    for words in (["deploy", "99"], ["plan", "web=99"], ["deploy", "wep=2"], ["grant", "foo"]):
+        assert waiting(*words).code == Exit.BAD_INPUT, words
+    assert waiting("deploy", "4").code == Exit.SOMEBODY_ELSE
+
+
+@pytest.mark.parametrize(("verb", "says"), [("grant", "to grant"), ("deny", "to deny")])
+def test_a_gate_verb_names_itself_where_nothing_is_open(served: Desk, verb: str, says: str) -> None:
+    assert f"There is nothing {says}: no rollout is open." in served(verb, "cutover").err
+
+
+def test_a_backout_that_somebody_dead_asked_for_before_is_done_and_not_refused(
+    waiting: Desk,
+) -> None:
+    """S1: who asked first has died; the second one does the work."""
+    journal = waiting.ready(load(waiting.file), witness=MemoryWitness()).journal
+    asyncio.run(journal.ask(Asked(2, What.BACK, "ann@desk")))
+    said = waiting("backout")
+    assert said.code == Exit.DONE
+    assert "does not go back" not in said.err
+    assert serve(waiting) == "web 1, api 1"
+
+
+def test_what_went_back_without_its_standby_does_not_say_that_all_is_as_it_was(
+    served: Desk,
+) -> None:
+    served("deploy", "2", "--switch")
+
+    def refuses_the_old_one(tick: Tick) -> Answer:
+        if tick.verb == "installation.start" and " 1@" in tick.what:
+            raise Refused("its port is taken")
+        return GO_ON
+
+    served.hook = refuses_the_old_one
+    said = served("deploy", "web=3")
+    assert said.code == Exit.WENT_BACK
+    assert "everything is as it was" not in said.err
+    assert "Not as it was before: no standby" in said.err
+
+
+def test_after_a_deploy_that_went_back_the_standby_is_named_with_how_to_reach_it(
+    served: Desk,
+) -> None:
+    served("deploy", "2", "--switch")
+    said = served("deploy", "web=3")
+    assert said.code == Exit.WENT_BACK
+    assert "still stand by: `bgctl backout --to 1`" in said.last
+    assert served("backout", "--to", "1").code == Exit.DONE
+    assert serve(served) == "web 1, api 1"
+    assert "the way back to 1" not in served("status").last
+
+
+def test_the_highest_versions_come_first_and_what_is_left_out_is_counted() -> None:
+    assert newest_first(("1", "10", "9", "2"), 3) == "10, 9, 2 and 1 more"
+    assert newest_first(("1.9", "1.10"), 3) == "1.10, 1.9"
 
 
 # -- Looking -------------------------------------------------------------------------------

@@ -48,10 +48,18 @@ async def _checked(visit: Visit) -> Answer:
     return Answer(
         Exit.BAD_INPUT if wrong else Exit.DONE,
         "wrong" if wrong else "all-well",
-        text="\n".join(f"well   {f.what}" for f in findings if not f.wrong),
+        text="\n".join(_lines(visit, f"well   {f.what}") for f in findings if not f.wrong),
         problem="\n".join(f"wrong  {what}" for what in wrong),
         more={"findings": [{"wrong": f.wrong, "what": f.what} for f in findings]},
     )
+
+
+def _lines(visit: Visit, line: str) -> str:
+    """Fitted to a terminal; one line for whoever reads lines."""
+    import sys
+
+    fitted = visit.paper().wrapped(line, later=" " * 7) if sys.stdout.isatty() else [line]
+    return "\n".join(fitted)
 
 
 async def _findings(visit: Visit) -> AsyncIterator[Finding]:

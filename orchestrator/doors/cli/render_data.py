@@ -55,7 +55,9 @@ def result_data(picture: Picture, *, outcome: str, exit_code: int, problem: str 
 
 
 def serving_data(picture: Picture) -> list[Data]:
-    """Who serves each service; `seen` is false where only the journal says so."""
+    """Who serves each service; `seen` is false where only the journal says so. `running`: how
+    many instances of its color do; null where nobody could see.
+    """
     return [
         {
             "service": s.service,
@@ -63,6 +65,7 @@ def serving_data(picture: Picture) -> list[Data]:
             "share": {"blue": s.share.blue, "green": s.share.green},
             "release": _release(s.release),
             "seen": s.seen,
+            "running": s.runs,
             "address": picture.addresses.get(s.service),
         }
         for s in who_serves(picture.chronicle, picture.sighting)

@@ -21,8 +21,8 @@ NOBODY_TENDS = (
 )
 
 
-def rollout_lines(picture: Picture, paper: Paper) -> list[str]:
-    """Empty where none is open."""
+def rollout_lines(picture: Picture, paper: Paper, *, dense: bool = False) -> list[str]:
+    """Empty where none is open. `dense`: without advice."""
     rollout = picture.chronicle.open
     if rollout is None:
         return []
@@ -31,7 +31,7 @@ def rollout_lines(picture: Picture, paper: Paper) -> list[str]:
         *step_lines(rollout, paper, note=since(rollout, picture.now)),
         "",
         *_state(rollout, picture, paper),
-        *_driver(picture, paper),
+        *_driver(picture, paper, dense),
     ]
 
 
@@ -112,7 +112,7 @@ def _told(what: str, said: str, paper: Paper) -> list[str]:
     return paper.wrapped(harmless(said).rstrip("."), first=f"  {what}: ".ljust(24), later=" " * 24)
 
 
-def _driver(picture: Picture, paper: Paper) -> list[str]:
+def _driver(picture: Picture, paper: Paper, dense: bool) -> list[str]:
     holder = picture.holder
     if holder is not None and holder.alive:
         pid = f", pid {holder.pid}" if holder.pid else ""
@@ -127,6 +127,6 @@ def _driver(picture: Picture, paper: Paper) -> list[str]:
     wait = waits_for(picture.chronicle.open, picture.now) if picture.chronicle.open else None
     if wait is None:
         return paper.wrapped("Nobody drives it: it was interrupted, and `bgctl resume` goes on.")
-    if wait.until_s is None:
+    if wait.until_s is None or dense:
         return []
     return paper.wrapped(NOBODY_TENDS)

@@ -42,11 +42,11 @@ def _drawn(
 ) -> str:  # fmt: skip
     """`brief`: without what is as it should be; `dense`: without empty lines and advice, too."""
     blocks = [
-        tree(picture, paper, brief=brief),
+        tree(picture, paper, brief=brief, dense=dense),
         _unseen(picture, paper),
         _drift(picture, paper),
         _room(picture, paper),
-        rollout_lines(picture, paper),
+        rollout_lines(picture, paper, dense=dense),
         [] if brief else _newest(picture, paper),
         _standbys(picture, paper),
         _requests(picture, paper),

@@ -6,6 +6,8 @@ instance that is as it should be takes a few characters; one that is not has a l
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.core.health import Verdict
 from orchestrator.core.model import Color, Service
 from orchestrator.core.sight import InstallationSeen, InstanceSeen
@@ -18,8 +20,12 @@ STOPPED = " was stopped:"  # how the note of an instance begins that was asked t
 INSTANCES_SHOWN = 4  # of those that are as they should be; the rest is counted
 
 
-def tree(picture: Picture, paper: Paper, *, brief: bool = False) -> list[str]:
-    """The lines of the tree. `brief`: without the instances that are as they should be."""
+def tree(picture: Picture, paper: Paper, *, brief: bool = False, dense: bool = False) -> list[str]:
+    """The lines of the tree. `brief`: without the instances that are as they should be; `dense`:
+    without where to look at a color, too.
+    """
+    if dense:
+        picture = replace(picture, previews={})
     at = paper.clock(picture.now)
     title = f"site {harmless(picture.site.name)}"
     lines = [paper.ink(Ink.STRONG, title) + paper.apart(title, at)[len(title) :]]

@@ -111,10 +111,13 @@ def pressed_q() -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     before = termios.tcgetattr(keyboard)
+    typed = b""
 
     def pressed() -> bool:
-        ready, _, _ = select.select([keyboard], [], [], 0)
-        return bool(ready) and b"q" in os.read(keyboard, 64)
+        nonlocal typed
+        if b"q" not in typed and select.select([keyboard], [], [], 0)[0]:
+            typed = os.read(keyboard, 64)
+        return b"q" in typed
 
     try:
         tty.setcbreak(keyboard)

@@ -174,5 +174,5 @@ def _who(chronicle: Chronicle, rollout: Rollout) -> str:
         for color, names in by_color.items()
     )
     if on_its_way:
-        said = f"traffic is going {on_its_way}"
-    return sentence(said or "nothing serves yet")
+        said = f"Traffic is going {on_its_way}"
+    return sentence(said or "Nothing serves yet")

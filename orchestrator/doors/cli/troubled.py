@@ -38,7 +38,7 @@ def answer_to(trouble: Trouble, *, is_open: bool) -> Answer:
 
 _LOOK_ON = (("bgctl status -w", "look on"), ("bgctl history", "what was done"))
 _CHECK = (("bgctl check", "says everything that is wrong"),)
-_ROOM = (("bgctl resume", "once there is room"),)
+_ROOM = (("bgctl resume", "once it can be written again"),)
 _MENDED = (("bgctl resume", "once that is mended"), ("bgctl backout", "to go back"))
 
 
