@@ -175,8 +175,8 @@ def test_a_secret_is_on_no_command_line_and_in_no_readable_file_of_a_host(servin
         assert found.stdout, "it is somewhere, or the program would not have it"
         for path in found.stdout.split():
             assert host.run(["stat", "-c", "%a", path]).stdout.strip() == "600", path
-    for path in serving.state.rglob("*"):
-        assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
+    for file in serving.state.rglob("*"):
+        assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
 
 
 def test_a_host_that_is_killed_at_the_gate_is_named_and_the_way_back_goes_on_when_it_is_up(
