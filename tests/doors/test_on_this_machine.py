@@ -79,6 +79,39 @@ def test_whoever_follows_takes_over_when_the_driver_dies(machine: Machine) -> No
     assert "rollout 2 is done" in told
 
 
+@pytest.mark.slow
+def test_whoever_follows_and_is_interrupted_only_stops_looking_on(machine: Machine) -> None:
+    machine("deploy", "1")
+    machine.soak("60s")
+    first = machine.begin("deploy", "2", "--switch")
+    until(lambda: machine.answers() == "2")
+    second = machine.begin("resume")
+    assert second.stderr is not None
+    assert "Following along" in second.stderr.readline()
+    second.send_signal(signal.SIGINT)
+    _, told = second.communicate(timeout=WITHIN_S)
+    assert second.returncode == Exit.INTERRUPTED
+    assert "Stopped looking on" in told
+    assert machine.data("status")["driver"]["alive"]
+    assert first.poll() is None
+
+
+@pytest.mark.slow
+def test_a_runtime_file_that_somebody_broke_is_written_anew(machine: Machine) -> None:
+    """S26: nobody can see who serves; status says what to do, and reconcile does it."""
+    machine("deploy", "1")
+    machine("deploy", "2", "--switch")
+    (file,) = (machine.folder / "state").rglob("runtime.json")
+    beside = file.with_name("beside")
+    beside.write_text("garbage")
+    beside.rename(file)
+    assert "bgctl reconcile" in machine.offers()
+    assert "bgctl reconcile" in machine("status").out
+    assert machine("reconcile").code == Exit.DONE
+    assert machine.data("status")["drift"] == []
+    assert machine.answers() == "2"
+
+
 def test_one_interrupt_stops_at_the_next_safe_place_and_says_how_to_go_on(
     machine: Machine,
 ) -> None:

@@ -80,12 +80,18 @@ def _state(site: Site) -> Finding:
     import os
     from pathlib import Path
 
+    from orchestrator.doors.cli.render_status import ROOM_MIN
+    from orchestrator.doors.cli.visit import room_at
+
     place = Path(site.state)
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     if not there.is_dir():
         return Finding(True, f"state: {there} is no folder; name another one in `state:`")
     if not os.access(there, os.W_OK | os.X_OK):
         return Finding(True, f"state: {there} cannot be written; make it yours, or name another")
+    room = room_at(str(there))
+    if room is not None and room < ROOM_MIN:
+        return Finding(True, f"state: the disk of {there} is full ({room // 1000} kB free)")
     return Finding(False, f"the state folder {place} can be written")
 
 
