@@ -158,7 +158,7 @@ def test_what_is_not_there_is_refused(place: Place, wanted: str) -> None:
 def test_who_asks_for_what_is_not_there_hears_what_is(place: Place) -> None:
     for version in ("1.0", "1.1"):
         place.make(version)
-    with pytest.raises(Refused, match=r"1\.0, 1\.1"):
+    with pytest.raises(Refused, match=r"1\.[01], 1\.[01]"):
         place.artifacts().find(place.web, "2")
 
 

@@ -140,6 +140,7 @@ async def test_a_driver_killed_while_starting_leaves_one_copy_or_none_and_the_ne
     driver.wait()
     seen = processes.start(NAME, launch(*argv))
     assert (seen.running, seen.kept) == (True, True)
+    await until(lambda: pids_with(mark))  # one that was begun may be just about to be executed
     assert pids_with(mark) == {seen.pid}
     await processes.stop(NAME)
     assert not pids_with(mark)
