@@ -90,7 +90,7 @@ def test_whoever_follows_and_is_interrupted_only_stops_looking_on(machine: Machi
     assert "Following along" in second.stderr.readline()
     second.send_signal(signal.SIGINT)
     _, told = second.communicate(timeout=WITHIN_S)
-    assert second.returncode == Exit.INTERRUPTED
+    assert second.returncode == Exit.INTERRUPTED, told
     assert "Stopped looking on" in told
     assert machine.data("status")["driver"]["alive"]
     assert first.poll() is None

@@ -42,6 +42,7 @@ class Stops:
         try:
             yield
         finally:
+            self._task = None  # what is left is only the answer
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -70,14 +71,15 @@ class Stops:
         if self.asked:
             self._now()
         self.asked = True
-        self._loop.call_soon_threadsafe(self._stop)
+        if self._driver is not None or not self._patient:  # as it is now: who waits may leave soon
+            self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:
         if self._driver is not None:
             if self.told is not None:
                 self.told.say("Stopping at the next safe place; once more to stop at once.")
             self._driver.stop.set()
-        elif not self._patient and self._task is not None:
+        elif self._task is not None:
             self._task.cancel()
 
     def _now(self) -> None:
