@@ -20,6 +20,7 @@ from orchestrator.ports.installation import Installation
 from orchestrator.ports.trouble import Refused, Superseded
 from tests.adapters.local import samples
 from tests.adapters.local.samples import at, part
+from tests.adapters.ssh.fleet import shop_on_hosts
 
 
 class World(Protocol):
@@ -76,9 +77,16 @@ async def on_this_machine(place: Path) -> AsyncIterator[World]:
         yield shop
 
 
+@asynccontextmanager
+async def on_hosts(place: Path) -> AsyncIterator[World]:
+    async with shop_on_hosts(place) as shop:
+        yield shop
+
+
 WORLDS: dict[str, Callable[[Path], AbstractAsyncContextManager[World]]] = {
     "memory": in_memory,
     "local": on_this_machine,
+    "ssh": on_hosts,
 }
 
 

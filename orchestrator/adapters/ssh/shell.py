@@ -53,7 +53,8 @@ class _Place:
 class Shell:
     """One per site and process; belongs to one event loop."""
 
-    def __init__(self, at_once: int = AT_ONCE) -> None:
+    def __init__(self, at_once: int = AT_ONCE, open_s: float = CONNECT_S + LOGIN_S) -> None:
+        self._open_s = open_s
         self._kept: dict[_Place, Any] = {}
         self._opening: dict[_Place, asyncio.Lock] = {}
         self._turns = asyncio.Semaphore(at_once)
@@ -141,7 +142,7 @@ class Shell:
             options = await asyncssh.SSHClientConnectionOptions.construct(**settings)
             known_hosts = known.files(options.known_hosts, place.name)
             tunnel = await self._jump(options.tunnel, depth)
-            async with self._turns, asyncio.timeout(CONNECT_S + LOGIN_S):
+            async with self._turns, asyncio.timeout(self._open_s):
                 return await asyncssh.connect(**settings, known_hosts=known_hosts, tunnel=tunnel)
         except Trouble:
             raise

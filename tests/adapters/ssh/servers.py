@@ -1,113 +1,129 @@
-"""A real SSH server on this machine for a test: it lets one key in and runs what it is asked to.
+"""Real SSH servers on this machine for a test (see `daemon`), and the home of the test's own user.
 
-What it runs is a real process of this machine. Its users' home is a folder of the test.
+What they run is a real process of this machine, with a home and an environment of each server's
+own; `systemctl` there is the one of `tests.agents.systemd`. In the user's home there are a key, a
+`known_hosts`, and whatever configuration the test writes.
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
+import atexit
+import functools
+import json
+import shutil
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncssh
+import pytest
 
 from orchestrator.core.model import Host
+from tests.agents.systemd import FakeSystemd
 
-
-class _Server(asyncssh.SSHServer):
-    def begin_auth(self, username: str) -> bool:
-        return True
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
 class Server:
-    """`home`: of whoever logs in there. `mine`: the home of the test's own user."""
+    """`mine`: the home of the test's own user."""
 
-    host: Host
-    port: int
-    key: Any
-    home: Path
+    name: str
+    address: str
     mine: Path
-    logins: int = 0
+    folder: Path
+    system: FakeSystemd
+    key: Any
+    port: int = 0
 
-    def know(self, key: Any = None, mark: str = "", name: str = "127.0.0.1") -> None:
-        """This key, in place of all others, stands in `known_hosts`."""
+    @property
+    def host(self) -> Host:
+        return Host(self.name, self.address, "deploy", self.port, "sudo")
+
+    @property
+    def commands(self) -> list[str]:
+        """All that it was asked to run."""
+        path = self.folder / "commands"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) or "" for line in lines]
+
+    def says_at_login(self, words: bytes) -> None:
+        (self.folder / "before").write_bytes(words)
+
+    def line(self, key: Any = None, name: str = "") -> str:
+        """Its line in `known_hosts`; or one of another key, under another name."""
         text = (key or self.key).export_public_key().decode().strip()
-        line = f"{mark}[{name}]:{self.port} {text}\n"
-        (self.mine / ".ssh/known_hosts").write_text(line)
+        return f"[{name or self.address}]:{self.port} {text}\n"
+
+    def know(self, text: str) -> None:
+        (self.mine / ".ssh/known_hosts").write_text(text)
 
 
-@asynccontextmanager
-async def server(folder: Path, *, before: bytes = b"") -> AsyncIterator[Server]:
-    """`before`: what start files of the shell say at each login."""
-    mine, home = folder / "mine", folder / "there"
+@contextmanager
+def servers(folder: Path, count: int = 1, *, fresh: bool = True) -> Iterator[list[Server]]:
+    """At 127.0.0.1, 127.0.0.2 …, all of them known; the test's user is at home in `folder`/mine.
+
+    Where they are not `fresh`, an agent that was sent in an earlier test is there.
+    """
+    mine = folder / "mine"
     (mine / ".ssh").mkdir(parents=True)
-    home.mkdir()
-    key, login = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
+    login = asyncssh.generate_private_key("ssh-ed25519")
     login.write_private_key(str(mine / ".ssh/id_ed25519"))
     (mine / ".ssh/id_ed25519").chmod(0o600)
-    (folder / "authorized").write_bytes(login.export_public_key())
-    made = Server(Host("web1", "127.0.0.1", "deploy"), 0, key, home, mine)
-    settings: dict[str, Any] = {"server_host_keys": [key], "encoding": None}
-    settings["authorized_client_keys"] = str(folder / "authorized")
-
-    async def run(process: asyncssh.SSHServerProcess[bytes]) -> None:
-        made.logins += 1
-        process.stdout.write(before)
-        await _run(process, home)
-
-    listening = await asyncssh.create_server(
-        _Server, "127.0.0.1", 0, process_factory=run, **settings
-    )
-    made.port = listening.get_port()
-    made.host = Host("web1", "127.0.0.1", "deploy", made.port, "user")
-    made.know()
-    try:
+    with ExitStack() as stack:
+        stack.enter_context(at_home(mine))
+        made = []
+        for n in range(1, count + 1):
+            one = _made(folder, n, login.export_public_key())
+            if not fresh:
+                (one.system.home / ".cache").symlink_to(_cache())
+            stack.enter_context(_listening(one))
+            made.append(one)
+        made[0].know("".join(one.line() for one in made))
         yield made
-    finally:
-        listening.close()
-        await listening.wait_closed()
 
 
-async def _run(process: asyncssh.SSHServerProcess[bytes], home: Path) -> None:
-    pipe = asyncio.subprocess.PIPE
-    folder = os.path.dirname(sys.executable)
-    child = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", process.command or "true",
-        stdin=pipe, stdout=pipe, stderr=pipe, cwd=home,
-        env={"HOME": str(home), "PATH": f"{folder}:{os.environ['PATH']}"},
-    )  # fmt: skip
-    assert child.stdin and child.stdout and child.stderr
-    feeding = asyncio.create_task(_feed(process, child.stdin))
-    try:
-        await asyncio.gather(
-            _pump(child.stdout, process.stdout), _pump(child.stderr, process.stderr)
-        )
-        process.exit(await child.wait())
-    finally:
-        feeding.cancel()
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+@contextmanager
+def at_home(home: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        patch.delenv("SSH_AUTH_SOCK", raising=False)
+        yield
 
 
-async def _pump(source: asyncio.StreamReader, target: asyncssh.SSHWriter[bytes]) -> None:
-    while data := await source.read(65536):
-        target.write(data)
-        await target.drain()
+def _made(folder: Path, n: int, authorized: bytes) -> Server:
+    at = folder / f"host{n}"
+    system, key = FakeSystemd(at), asyncssh.generate_private_key("ssh-ed25519")
+    key.write_private_key(str(at / "host_key"))
+    (at / "authorized").write_bytes(authorized)
+    (at / "env").write_text(json.dumps(dict(system.env)))
+    (at / "before").write_bytes(b"")
+    return Server(f"web{n}", f"127.0.0.{n}", folder / "mine", at, system, key)
 
 
-async def _feed(process: asyncssh.SSHServerProcess[bytes], target: asyncio.StreamWriter) -> None:
-    try:
-        while data := await process.stdin.read(65536):
-            target.write(data)
-            await target.drain()
-    except (OSError, asyncssh.Error):
-        pass
-    finally:
-        target.close()
+@contextmanager
+def _listening(server: Server) -> Iterator[None]:
+    argv = [sys.executable, "-m", "tests.adapters.ssh.daemon", str(server.folder), server.address]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, cwd=ROOT, stdin=pipe, stdout=pipe) as daemon:
+        assert daemon.stdin and daemon.stdout
+        try:
+            server.port = int(daemon.stdout.readline())
+            yield
+        finally:
+            daemon.stdin.close()
+            daemon.wait(10)
+            server.system.end()
+
+
+@functools.cache
+def _cache() -> str:
+    """Where an agent that was sent in one test is found by the next."""
+    folder = tempfile.mkdtemp(prefix="bg-agents-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import asyncssh
@@ -13,15 +13,13 @@ import pytest
 from orchestrator.adapters.ssh.shell import Shell
 from orchestrator.core.model import Host
 from orchestrator.ports.trouble import Refused, Unreachable
-from tests.adapters.ssh.servers import Server, server
+from tests.adapters.ssh.servers import Server, servers
 
 
 @pytest.fixture
-async def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
-    monkeypatch.setenv("HOME", str(tmp_path / "mine"))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    async with server(tmp_path) as made:
-        yield made
+def there(tmp_path: Path) -> Iterator[Server]:
+    with servers(tmp_path) as made:
+        yield made[0]
 
 
 @pytest.fixture
@@ -57,29 +55,28 @@ async def test_a_host_key_that_is_not_known_is_refused_with_a_remedy(
     there: Server, shell: Shell
 ) -> None:
     """S82"""
-    (there.mine / ".ssh/known_hosts").write_text("")
+    there.know("")
     with pytest.raises(Refused, match=r"web1 \(127.0.0.1\) shows a host key that is not in"):
         await said(shell, there.host)
 
 
 async def test_a_changed_host_key_is_refused_as_such(there: Server, shell: Shell) -> None:
     """S82"""
-    there.know(asyncssh.generate_private_key("ssh-ed25519"))
+    there.know(there.line(asyncssh.generate_private_key("ssh-ed25519")))
     with pytest.raises(Refused, match=r"web1 .* shows another host key .* `ssh-keygen -R"):
         await said(shell, there.host)
 
 
 async def test_a_revoked_host_key_is_refused_as_such(there: Server, shell: Shell) -> None:
     """S82"""
-    file = there.mine / ".ssh/known_hosts"
-    file.write_text(file.read_text() + f"@revoked {file.read_text()}")
+    there.know(there.line() + f"@revoked {there.line()}")
     with pytest.raises(Refused, match=r"web1 .* revoked"):
         await said(shell, there.host)
 
 
 async def test_a_configuration_cannot_switch_the_check_off(there: Server, shell: Shell) -> None:
     """S82"""
-    (there.mine / ".ssh/known_hosts").write_text("")
+    there.know("")
     for off in (
         "StrictHostKeyChecking no",
         "UserKnownHostsFile none",
@@ -103,7 +100,6 @@ async def test_what_the_site_does_not_say_the_users_configuration_says(
 ) -> None:
     config = f"Host box\n  HostName 127.0.0.1\n  Port {there.port}\n  User deploy\n"
     (there.mine / ".ssh/config").write_text(config)
-    there.know(name="127.0.0.1")
     assert await said(shell, Host("web1", "box")) == b"it's $HOME\n"
 
 
@@ -111,7 +107,7 @@ async def test_a_jump_host_is_checked_as_strictly_as_a_host(there: Server, shell
     """S82"""
     config = f"Host 127.0.0.1\n  ProxyJump deploy@localhost:{there.port}\n"
     (there.mine / ".ssh/config").write_text(config)
-    there.know(name="192.0.2.1")
+    there.know(there.line(name="192.0.2.1"))
     with pytest.raises(Refused, match=r"the jump host localhost .* not in known_hosts"):
         await said(shell, there.host)
 
@@ -123,28 +119,31 @@ async def test_nobody_is_asked_for_a_password(there: Server, shell: Shell) -> No
 
 
 async def test_a_host_that_is_silent_is_given_up_in_time(
-    there: Server, shell: Shell, monkeypatch: pytest.MonkeyPatch
+    there: Server,
 ) -> None:
     """S80: a server that accepts and never says a word."""
 
-    async def silent(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(30)
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the other side gives up
+        writer.close()
+        gone.set()
+
+    gone = asyncio.Event()
 
     listening = await asyncio.start_server(silent, "127.0.0.1", 0)
     port = listening.sockets[0].getsockname()[1]
-    monkeypatch.setattr("orchestrator.adapters.ssh.shell.LOGIN_S", 0.3)
-    monkeypatch.setattr("orchestrator.adapters.ssh.shell.CONNECT_S", 0.3)
-    began = time.monotonic()
+    hasty, began = Shell(open_s=0.3), time.monotonic()
     with pytest.raises(Unreachable, match="web9"):
-        await said(shell, Host("web9", "127.0.0.1", "deploy", port))
-    assert time.monotonic() < began + 5
+        await said(hasty, Host("web9", "127.0.0.1", "deploy", port))
+    assert time.monotonic() < began + 1.5
+    await asyncio.wait_for(gone.wait(), 5)
     listening.close()
+    await listening.wait_closed()
+    await hasty.close()
 
 
 async def test_a_port_where_nobody_listens_is_unreachable_and_named(
-    there: Server, shell: Shell, free_ports: object
+    there: Server, shell: Shell, free_ports: Callable[[int], int]
 ) -> None:
-    from tests.conftest import find_ports
-
     with pytest.raises(Unreachable, match="web9 cannot be reached"):
-        await said(shell, Host("web9", "127.0.0.1", "deploy", find_ports(1)))
+        await said(shell, Host("web9", "127.0.0.1", "deploy", free_ports(1)))
