@@ -146,6 +146,15 @@ def _ports(site: Site) -> Iterator[tuple[Place, int, str]]:
                 yield (service.name, color), port, f"{service.name}/{color.value}/{i}"
 
 
+async def hosts(site: Site) -> tuple[tuple[bool, str], ...]:
+    """For each host that services are on, whether something is wrong with it, and what was seen."""
+    if not _is_on_hosts(site):
+        return ()
+    from orchestrator.adapters.ssh.examined import examined
+
+    return await examined(site)
+
+
 async def unreadable_secrets(site: Site) -> tuple[str, ...]:
     """The secrets that could not be read just now, each as a sentence.
 

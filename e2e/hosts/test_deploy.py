@@ -296,3 +296,26 @@ def test_a_driver_killed_anywhere_is_resumed_and_nothing_happened_twice(serving:
         for host in serving.fleet.webs:
             assert serving.units(host) == {"blue"}, (SEED, at)
             assert serving.staged(host) == {"1"}, (SEED, at)
+
+
+def test_check_says_of_every_host_whether_it_could_do_it(place: Place) -> None:
+    well = place.bg("check")
+    assert "web1: deploy (sudo), systemd" in well.out, well
+    file = place.folder / "bg.yaml"
+    file.write_text(file.read_text().replace("how: sudo", "how: user", 1))
+    place.fleet["web1"].run(["loginctl", "disable-linger", "deploy"], check=False)
+    place.fleet["web2"].cut()
+    wrong = place.bg("check")
+    assert wrong.code == 2, wrong
+    assert "wrong web1: " in wrong.err
+    assert "wrong web2 " in wrong.err
+
+
+def test_no_session_outlives_its_command(serving: Place) -> None:
+    """S13"""
+
+    def nobody_speaks() -> bool:
+        asked = (host.run(["ps", "-eo", "args"]).stdout for host in serving.fleet.webs)
+        return not any(".cache/bg/" in running for running in asked)
+
+    wait_until(nobody_speaks, 10, "an agent still runs")

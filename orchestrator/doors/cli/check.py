@@ -71,7 +71,7 @@ async def _findings(visit: Visit) -> AsyncIterator[Finding]:
     yield Finding(False, f"the journal can be read: {entries}")
     for finding in (*_envoy(site), *_ports(site), *_artifacts(visit)):
         yield finding
-    for finding in await _secrets(site):
+    for finding in (*await _hosts(site), *await _secrets(site)):
         yield finding
 
 
@@ -126,6 +126,12 @@ def _artifacts(visit: Visit) -> list[Finding]:
             what = f"{service.name}: nothing is at {service.artifact}; put a release there"
             found.append(Finding(True, f"{what}, a folder or an archive"))
     return found
+
+
+async def _hosts(site: Site) -> list[Finding]:
+    from orchestrator.wiring import hosts
+
+    return [Finding(wrong, what) for wrong, what in await hosts(site)]
 
 
 async def _secrets(site: Site) -> list[Finding]:
