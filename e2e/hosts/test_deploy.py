@@ -182,7 +182,7 @@ def test_a_secret_is_on_no_command_line_and_in_no_readable_file_of_a_host(servin
 def test_a_host_that_is_killed_at_the_gate_is_named_and_the_way_back_goes_on_when_it_is_up(
     serving: Place,
 ) -> None:
-    """S80: nothing is switched to half of a color; who serves goes on serving."""
+    """S5, S83: nothing is switched to half of a color; who serves goes on serving."""
     assert serving.bg("deploy", "web=2").code == 0
     web2 = serving.fleet["web2"]
     web2.kill()
@@ -200,7 +200,7 @@ def test_a_host_that_is_killed_at_the_gate_is_named_and_the_way_back_goes_on_whe
 
 
 def test_a_host_without_a_network_is_named_and_nothing_is_begun(serving: Place) -> None:
-    """S80"""
+    """S5, S83"""
     web2 = serving.fleet["web2"]
     web2.cut()
     refused = serving.bg("deploy", "web=2")
@@ -213,7 +213,7 @@ def test_a_host_without_a_network_is_named_and_nothing_is_begun(serving: Place) 
 
 
 def test_a_host_with_another_key_is_not_spoken_to(serving: Place) -> None:
-    """S82: named, with what to do, and no way around it."""
+    """S80: named, with what to do, and no way around it."""
     web2 = serving.fleet["web2"]
     before = serving.fleet.known_hosts.read_text()
     web2.new_host_key()
@@ -235,7 +235,7 @@ def test_a_host_with_another_key_is_not_spoken_to(serving: Place) -> None:
 
 
 def test_a_full_disk_turns_the_rollout_back_and_leaves_nothing(place: Place) -> None:
-    """S83: nothing is begun where not even a look has room, and the other host is cleaned up."""
+    """S5, S84: nothing begins where not even a look has room; the other host is cleaned up."""
     web2 = place.fleet["web2"]
     base = "/home/deploy/.local/share/bg"
     web2.run(["install", "-d", "-o", "deploy", base])
@@ -261,7 +261,7 @@ def test_a_full_disk_turns_the_rollout_back_and_leaves_nothing(place: Place) -> 
 
 
 def test_another_journal_changes_nothing(serving: Place) -> None:
-    """S2: a second laptop with the same site file and a memory of its own."""
+    """S86: a second laptop with the same site file and a memory of its own."""
     other = serving.bg("deploy", "web=2", state="other")
     assert other.code in (2, 6), other
     assert "driven from elsewhere" in other.out + other.err

@@ -72,6 +72,7 @@ async def test_one_session_is_kept_for_all_that_is_asked(there: Server, agents: 
 
 
 async def test_what_a_shell_says_at_login_is_passed_over(there: Server, agents: Agents) -> None:
+    """S82"""
     there.says_at_login(b"Welcome!\n{}\n[1, 2]\n\xff\xfe\n")
     assert "services" in await agents.ask(there.host, "look", LOOK)
 
@@ -88,7 +89,7 @@ async def test_a_damaged_agent_is_sent_again(there: Server, agents: Agents) -> N
 async def test_where_nothing_can_be_written_it_is_refused_with_the_reason(
     there: Server, agents: Agents
 ) -> None:
-    """S83"""
+    """S82"""
     (there.system.home / ".cache").write_text("a file")
     with pytest.raises(Refused, match=r"web1: the agent cannot be laid down there: .*\.cache"):
         await agents.ask(there.host, "hello", {})
@@ -106,7 +107,7 @@ async def test_a_folder_of_the_agent_that_is_a_link_is_not_used(
 async def test_an_older_epoch_is_superseded_and_another_journal_refused(
     there: Server, agents: Agents
 ) -> None:
-    """S3"""
+    """S3, S86"""
     await agents.ask(there.host, "look", {**LOOK, "epoch": 7})
     with pytest.raises(Superseded, match="web1"):
         await agents.ask(there.host, "look", {**LOOK, "epoch": 6})
@@ -117,7 +118,7 @@ async def test_an_older_epoch_is_superseded_and_another_journal_refused(
 async def test_an_agent_that_dies_is_unreachable_once_and_then_there_again(
     there: Server, agents: Agents
 ) -> None:
-    """S80: whoever lost an answer has to look; the next one gets a new session."""
+    """S83: whoever lost an answer has to look; the next one gets a new session."""
     await hostile(there, agents, "sys.exit(1)")
     with pytest.raises(Unreachable, match="web1"):
         await agents.ask(there.host, "look", LOOK)

@@ -40,7 +40,7 @@ async def look(shop: HostsShop) -> InstallationSeen:
 
 
 async def test_what_lies_on_some_hosts_only_is_neither_staged_nor_gone(shop: HostsShop) -> None:
-    """S28"""
+    """S88"""
     release, source = shop.release("1")
     one = part(release)
     await shop.driver().stage(one, source, 1)
@@ -56,7 +56,7 @@ async def test_what_lies_on_some_hosts_only_is_neither_staged_nor_gone(shop: Hos
 
 
 async def test_hosts_that_point_elsewhere_do_not_agree(shop: HostsShop) -> None:
-    """S26"""
+    """S88"""
     release, source = shop.release("1")
     one = part(release)
     await shop.driver().stage(one, source, 1)
@@ -127,7 +127,7 @@ async def test_a_recipe_is_believed_only_where_it_was_written_down_here(shop: Ho
 
 
 async def test_another_journal_changes_nothing(shop: HostsShop) -> None:
-    """S2"""
+    """S86"""
     release, source = shop.release("1")
     await shop.driver().stage(part(release), source, 1)
     other = shop.driver("another")

@@ -54,28 +54,28 @@ async def test_one_connection_is_kept_and_opened_anew_when_it_was_lost(
 async def test_a_host_key_that_is_not_known_is_refused_with_a_remedy(
     there: Server, shell: Shell
 ) -> None:
-    """S82"""
+    """S80"""
     there.know("")
     with pytest.raises(Refused, match=r"web1 \(127.0.0.1\) shows a host key that is not in"):
         await said(shell, there.host)
 
 
 async def test_a_changed_host_key_is_refused_as_such(there: Server, shell: Shell) -> None:
-    """S82"""
+    """S80"""
     there.know(there.line(asyncssh.generate_private_key("ssh-ed25519")))
     with pytest.raises(Refused, match=r"web1 .* shows another host key .* `ssh-keygen -R"):
         await said(shell, there.host)
 
 
 async def test_a_revoked_host_key_is_refused_as_such(there: Server, shell: Shell) -> None:
-    """S82"""
+    """S80"""
     there.know(there.line() + f"@revoked {there.line()}")
     with pytest.raises(Refused, match=r"web1 .* revoked"):
         await said(shell, there.host)
 
 
 async def test_a_configuration_cannot_switch_the_check_off(there: Server, shell: Shell) -> None:
-    """S82"""
+    """S80"""
     there.know("")
     for off in (
         "StrictHostKeyChecking no",
@@ -104,7 +104,7 @@ async def test_what_the_site_does_not_say_the_users_configuration_says(
 
 
 async def test_a_jump_host_is_checked_as_strictly_as_a_host(there: Server, shell: Shell) -> None:
-    """S82"""
+    """S80"""
     config = f"Host 127.0.0.1\n  ProxyJump deploy@localhost:{there.port}\n"
     (there.mine / ".ssh/config").write_text(config)
     there.know(there.line(name="192.0.2.1"))
@@ -121,7 +121,7 @@ async def test_nobody_is_asked_for_a_password(there: Server, shell: Shell) -> No
 async def test_a_host_that_is_silent_is_given_up_in_time(
     there: Server,
 ) -> None:
-    """S80: a server that accepts and never says a word."""
+    """S83: a server that accepts and never says a word."""
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()  # until the other side gives up
