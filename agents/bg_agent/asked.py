@@ -24,7 +24,6 @@ JOURNAL = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 USER = re.compile(r"[a-z_][a-z0-9_.-]{0,31}")
 
-INDEX_MAX = 9999
 LIST_MAX = 1000
 EPOCH_MAX = 10**15
 

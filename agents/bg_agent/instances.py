@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bg_agent.places import Root
     from bg_agent.systemd import Systemd, UnitSeen
 
-Key = "tuple[str, str]"  # service, color
 TOLD_MAX = 16  # so many instances' last words are looked up in one look
 RESULTS = {
     "timeout": "did not begin, or end, within its time",

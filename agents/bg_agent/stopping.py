@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 GRACE_S = 5.0  # beyond the unit's own time to stop
 KILLED_S = 10.0
 POLL_S = 0.05
-TELL_EVERY = 1.0
 
 
 class Wanted:

@@ -27,8 +27,6 @@ KEY = re.compile(r"[A-Z][A-Za-z0-9]{1,60}")
 ARGUMENT = "BG_ARG_%d"
 VALUES_MAX = 100
 
-Lines = "list[tuple[str, str]]"
-
 
 class Instance:
     """One instance as asked for: its argv and environment, complete."""

@@ -252,7 +252,6 @@ class Closed:
 
 Record = Opened | Began | Ended | Failed | Asked | Granted | Answered | Turned | Closed
 Request = Asked | Granted
-DECISIONS = (Opened, Began, Turned, Answered, Closed)
 FACTS = (Ended, Failed)
 
 

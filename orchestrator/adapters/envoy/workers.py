@@ -76,13 +76,6 @@ class Worker:
         """Whether it has taken this write, or a later one."""
         return await self.ask("/generation", generation - 1) == "reached"
 
-    async def is_at(self, generation: int) -> bool:
-        """Whether this write is the last it has taken."""
-        return (
-            await self.has_reached(generation)
-            and await self.ask("/generation", generation) == "ahead"
-        )
-
     async def share(self, service: str) -> Share:
         """Exactly, in percent: the first and the last of a hundred requests, and where they differ
         the place between.

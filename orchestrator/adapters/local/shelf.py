@@ -19,14 +19,12 @@ import shutil
 from collections.abc import Iterator
 
 from orchestrator.adapters.local import keeper
-from orchestrator.core import record
 from orchestrator.core.model import Color, Release, Service
 from orchestrator.ports.trouble import Refused
-from orchestrator.releases import disk
+from orchestrator.releases import description, disk
 
 VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,99}")
 DIGEST = re.compile(r"[0-9a-f]{8,64}")
-FORMAT = 1
 
 _NEW = re.compile(r"\.new-(\d+)-(\d+)-[0-9a-f]+")
 
@@ -55,16 +53,7 @@ class Shelf:
     def described(self, service: str, release: Release) -> Service | None:
         path = os.path.join(self._at(service, release), "staged.json")
         text = disk.read(path)
-        if text is None:
-            return None
-        try:
-            data = json.loads(text)
-            if data["format"] != FORMAT:
-                raise record.Unknown(f"format {data['format']}")
-            described: Service = record.read(Service, data["service"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise Refused(f"{path} is not of this version of bg: {error}") from error
-        return described
+        return None if text is None else description.read(text, path)
 
     def describe(self, service: Service, release: Release) -> None:
         """Write down the service as it is described now, beside the release, where it changed."""
@@ -147,8 +136,7 @@ class Shelf:
         return os.path.join(self._pointers, service, color.value)
 
     def _describe(self, service: Service, folder: str) -> None:
-        words = {"format": FORMAT, "service": record.plain(service)}
-        data = json.dumps(words, ensure_ascii=False, indent=1).encode()
+        data = description.text_of(service).encode()
         path = os.path.join(folder, "staged.json")
         if disk.read(path) != data:
             disk.write(path, data)

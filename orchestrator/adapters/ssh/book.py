@@ -9,15 +9,10 @@ read was written by us, whole.
 
 from __future__ import annotations
 
-import json
 import os
 
-from orchestrator.core import record
 from orchestrator.core.model import Release, Service
-from orchestrator.ports.trouble import Refused
-from orchestrator.releases import disk
-
-FORMAT = 1
+from orchestrator.releases import description, disk
 
 
 class Book:
@@ -28,19 +23,10 @@ class Book:
         path = self._path(service, release)
         with disk.told(f"reading how {service} {release.label} was staged"):
             text = disk.read(path)
-        if text is None:
-            return None
-        try:
-            data = json.loads(text)
-            if data["format"] != FORMAT:
-                raise record.Unknown(f"format {data['format']}")
-            described: Service = record.read(Service, data["service"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise Refused(f"{path} is not of this version of bg: {error}") from error
-        return described
+        return None if text is None else description.read(text, path)
 
     def write(self, service: Service, release: Release) -> None:
-        path, data = self._path(service.name, release), described(service).encode()
+        path, data = self._path(service.name, release), description.text_of(service).encode()
         with disk.told(f"writing down how {service.name} {release.label} is staged"):
             if disk.read(path) != data:
                 disk.make_folder(os.path.dirname(path))
@@ -52,9 +38,3 @@ class Book:
 
     def _path(self, service: str, release: Release) -> str:
         return os.path.join(self._folder, service, f"{release.version}@{release.digest}.json")
-
-
-def described(service: Service) -> str:
-    """The text that is kept beside a release, here and on its hosts."""
-    words = {"format": FORMAT, "service": record.plain(service)}
-    return json.dumps(words, ensure_ascii=True, sort_keys=True, separators=(",", ":"))

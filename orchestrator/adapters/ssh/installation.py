@@ -18,7 +18,7 @@ from typing import Any
 
 from orchestrator.adapters.ssh import launch, seen
 from orchestrator.adapters.ssh.agents import Agents
-from orchestrator.adapters.ssh.book import Book, described
+from orchestrator.adapters.ssh.book import Book
 from orchestrator.adapters.ssh.launch import INDEX
 from orchestrator.adapters.ssh.lines import Json, plain_release
 from orchestrator.adapters.ssh.shell import Shell
@@ -30,6 +30,7 @@ from orchestrator.ports.installation import PartlySeen
 from orchestrator.ports.trouble import Refused, Superseded, Trouble, Unreachable
 from orchestrator.ports.witness import Witness
 from orchestrator.releases import secrets
+from orchestrator.releases.description import text_of
 from orchestrator.releases.redact import Redactor
 
 Identity = Callable[[], Awaitable[str]]
@@ -153,7 +154,7 @@ class SshInstallation:
             fields = {**await self._who(epoch), **_release(part.service, release)}
             self._book.write(service, release)
             staging = Staging(
-                self._agents, fields, packed, how(service.recipe), described(service),
+                self._agents, fields, packed, how(service.recipe), text_of(service),
                 self._witness, Bandwidth(self._bytes_per_s),
             )  # fmt: skip
             _raise_worst(await staging.onto(self._of(part)))
