@@ -29,8 +29,21 @@ class Server:
         self._say = say
         self.port = 0
         self.asked: list[bytes] = []
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def end(self) -> None:
+        """Hang up on whoever is still being answered: no task and no socket outlives the test."""
+        for task in self._answering:
+            task.cancel()
+        await asyncio.gather(*self._answering, return_exceptions=True)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering = asyncio.create_task(self._answer(reader, writer))
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
+        await asyncio.wait([answering])
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             self.asked.append(await reader.readuntil(b"\r\n\r\n"))
             if isinstance(self._say, bytes):
@@ -53,6 +66,7 @@ async def server(say: Say | bytes) -> AsyncIterator[Server]:
         yield there
     finally:
         listening.close()
+        await there.end()
 
 
 async def asked(say: Say | bytes, *probes: Probe, timeout_s: float = 2.0) -> Sample:
