@@ -24,7 +24,6 @@ from orchestrator.core.model import Color, Probe, Service, Site
 from orchestrator.engine.world import World
 from orchestrator.ports.artifacts import Artifact, Artifacts
 from orchestrator.ports.clock import Clock
-from orchestrator.ports.installation import Installation
 from orchestrator.ports.prober import Target
 from orchestrator.ports.trouble import Refused
 from orchestrator.ports.witness import Witness
@@ -51,27 +50,48 @@ def ready(site: Site, *, witness: Witness) -> World:
     switch = EnvoySwitch(site, fence, processes)
     journal = SqliteJournal(database, clock)
     local = LocalInstallation(site, fence, processes, inner=switch.inner_address, redactor=_SECRETS)
-    return World(
+    world = World(
         site=site,
         journal=journal,
         lease=SqliteLease(database, clock, beyond=fence.youngest),
-        installation=_on_hosts(site, journal, witness) if _is_on_hosts(site) else local,
+        installation=local,
         artifacts=_Artifacts(site),
         switch=switch,
         prober=_Prober(clock),
         clock=clock,
         witness=witness,
     )
+    return _on_hosts(world, journal) if _is_on_hosts(site) else world
 
 
 def _is_on_hosts(site: Site) -> bool:
     return any(service.placement.hosts for service in site.services)
 
 
-def _on_hosts(site: Site, journal: SqliteJournal, witness: Witness) -> Installation:
-    from orchestrator.adapters.ssh.installation import SshInstallation
+def _on_hosts(world: World, journal: SqliteJournal) -> World:
+    """The same, with the installations, and the switch where it is HAProxy, on hosts.
 
-    return SshInstallation(site, journal.identity, witness=witness, redactor=_SECRETS)
+    Whoever speaks to a host of the site does so over one and the same connection.
+    """
+    from orchestrator.adapters.ssh.agents import Agents
+    from orchestrator.adapters.ssh.asking import Asking
+    from orchestrator.adapters.ssh.installation import SshInstallation
+    from orchestrator.adapters.ssh.shell import Shell
+
+    site, agents, switch = world.site, Agents(Shell()), world.switch
+    if site.proxies:
+        from orchestrator.adapters.haproxy.switch import HaproxySwitch
+
+        switch = HaproxySwitch(site, Asking(site, journal.identity, agents))
+    installation = SshInstallation(
+        site,
+        journal.identity,
+        agents=agents,
+        inner=switch.inner_address if site.proxies else None,
+        witness=world.witness,
+        redactor=_SECRETS,
+    )
+    return replace(world, installation=installation, switch=switch, close=agents.close)
 
 
 class _Artifacts:
@@ -153,6 +173,32 @@ async def hosts(site: Site) -> tuple[tuple[bool, str], ...]:
     from orchestrator.adapters.ssh.examined import examined
 
     return await examined(site)
+
+
+async def proxies(site: Site) -> tuple[tuple[bool, str], ...]:
+    """For each HAProxy of the site, whether something is wrong with it, and what was seen."""
+    if not site.proxies:
+        return ()
+    from orchestrator.adapters.haproxy.examined import examined
+    from orchestrator.adapters.ssh.agents import Agents
+    from orchestrator.adapters.ssh.asking import Asking
+    from orchestrator.adapters.ssh.shell import Shell
+
+    async def nobody() -> str:
+        return ""  # who only looks needs no journal
+
+    agents = Agents(Shell())
+    try:
+        return await examined(site, Asking(site, nobody, agents))
+    finally:
+        await agents.close()
+
+
+def fragments(site: Site) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """For each switch made of HAProxies its name, its hosts, and the lines that each needs."""
+    from orchestrator.adapters.haproxy.fragment import fragment
+
+    return tuple((spec.name, spec.hosts, fragment(site, spec)) for spec in site.proxies)
 
 
 async def unreadable_secrets(site: Site) -> tuple[str, ...]:

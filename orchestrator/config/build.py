@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 
 from orchestrator.config.shape import (
+    EnvoyKeys,
     GateKeys,
+    HaproxyKeys,
     HoldKeys,
     HostKeys,
     InstanceKeys,
@@ -20,7 +22,6 @@ from orchestrator.config.shape import (
     ServiceKeys,
     SiteKeys,
     SoakKeys,
-    SwitchKeys,
     UnitKeys,
 )
 from orchestrator.config.words import listen_address, seconds
@@ -37,6 +38,7 @@ from orchestrator.core.model import (
     Policy,
     Probe,
     Probing,
+    ProxySpec,
     Recipe,
     Route,
     Secret,
@@ -60,10 +62,19 @@ def site_from(keys: SiteKeys, *, folder: str, state_home: str) -> Site:
     return Site(
         name=keys.site,
         services=tuple(_service(name, service) for name, service in keys.services.items()),
-        switches=tuple(_switch(name, switch, folder) for name, switch in keys.switches.items()),
+        switches=tuple(
+            _envoy(name, switch.envoy, folder)
+            for name, switch in keys.switches.items()
+            if switch.envoy is not None
+        ),
         policy=_policy(keys.rollout, mend_drift=keys.drift == "mend"),
         folder=folder,
         state=os.path.normpath(os.path.join(folder, state)),
+        proxies=tuple(
+            _haproxy(name, switch.haproxy)
+            for name, switch in keys.switches.items()
+            if switch.haproxy is not None
+        ),
         hosts=tuple(_host(name, host) for name, host in keys.hosts.items()),
     )
 
@@ -138,12 +149,16 @@ def _probing(keys: ProbingKeys) -> Probing:
     return Probing(_s(keys.every), keys.well, keys.ill, _s(keys.within), _s(keys.timeout))
 
 
-def _switch(name: str, keys: SwitchKeys, folder: str) -> SwitchSpec:
-    host, port = listen_address(keys.envoy.listen) or ("127.0.0.1", 0)
-    binary = keys.envoy.binary
+def _envoy(name: str, keys: EnvoyKeys, folder: str) -> SwitchSpec:
+    host, port = listen_address(keys.listen) or ("127.0.0.1", 0)
+    binary = keys.binary
     if binary and "/" in binary:
         binary = os.path.normpath(os.path.join(folder, os.path.expanduser(binary)))
-    return SwitchSpec(name, host, port, binary, keys.envoy.workers)
+    return SwitchSpec(name, host, port, binary, keys.workers)
+
+
+def _haproxy(name: str, keys: HaproxyKeys) -> ProxySpec:
+    return ProxySpec(name, tuple(keys.on), keys.url, keys.socket, keys.maps)
 
 
 def _policy(keys: RolloutKeys, *, mend_drift: bool) -> Policy:

@@ -19,6 +19,7 @@ from orchestrator.core.model import (
     Policy,
     Probe,
     Probing,
+    ProxySpec,
     Secret,
     Service,
     Site,
@@ -75,6 +76,8 @@ def _site(site: Site) -> _Facts:
         yield from _service(f"services.{service.name}", service)
     for switch in site.switches:
         yield from _switch(f"switches.{switch.name}", switch)
+    for proxy in site.proxies:
+        yield from _proxy(f"switches.{proxy.name}", proxy)
     for host in site.hosts:
         yield f"hosts.{host.name}", _Said(host, _host(host))
     yield from _policy(site.policy)
@@ -118,6 +121,14 @@ def _switch(at: str, switch: SwitchSpec) -> _Facts:
     yield f"{at}.envoy.listen", _text(f"{switch.host}:{switch.port}")
     yield f"{at}.envoy.workers", _text(switch.workers)
     yield f"{at}.envoy.binary", _text(switch.binary or "the one installed with bgctl")
+
+
+def _proxy(at: str, proxy: ProxySpec) -> _Facts:
+    yield at, _text("")
+    yield f"{at}.haproxy.on", _text(", ".join(proxy.hosts))
+    yield f"{at}.haproxy.url", _text(proxy.url)
+    yield f"{at}.haproxy.socket", _text(proxy.socket)
+    yield f"{at}.haproxy.maps", _text(proxy.maps)
 
 
 def _host(host: Host) -> str:

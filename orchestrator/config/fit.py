@@ -24,7 +24,7 @@ ROUNDS_MAX = 20  # each cuts something or adds what was missing; five have alway
 NOT_KEPT = frozenset(
     {"agents", "invariants", "policies", "share", "shares", "mirror", "replay"}
     | {"snapshot", "schema", "expand", "contract", "database", "databases", "toggle", "toggles"}
-    | {"haproxy", "nginx", "kube", "kubernetes", "gateway", "caddy", "user", "rack", "tls"}
+    | {"nginx", "kube", "kubernetes", "gateway", "caddy", "user", "rack", "tls"}
     | {"webhook", "webhooks", "grpc", "prometheus", "fence", "promote", "writer", "steps"}
 )
 _VALUES_NOT_KEPT = ("kube", "kubernetes", "postgres", "postgresql", "docker")
@@ -41,7 +41,10 @@ _ADVICE = {
     "probes": "a release that cannot be proven is never switched to; "
     "write `probes: [{tcp: true}]` at least",
     "envoy": 'write `envoy: {listen: "127.0.0.1:8080"}`',
+    "haproxy": 'write `haproxy: {on: [proxy1], url: "http://shop.example"}`',
     "listen": 'write `listen: "127.0.0.1:8080"`',
+    "on": "name the hosts: `on: [proxy1, proxy2]`",
+    "url": 'write where people reach it: `url: "http://shop.example"`',
     "switch": "name one of `switches`",
     "for": "write how long: `{for: 60s, within: 10m}`",
 }
@@ -54,8 +57,9 @@ _STAND_INS: dict[str, Any] = {
     "blue": 1,
     "green": 2,
     "probes": [{"tcp": True}],
-    "envoy": {"listen": "127.0.0.1:1"},
     "listen": "127.0.0.1:1",
+    "on": ["host"],
+    "url": "http://host:1",
     "switch": "switch",
     "for": "1s",
 }

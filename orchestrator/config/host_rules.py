@@ -15,11 +15,12 @@ OURS = ("ExecStart", "WorkingDirectory", "EnvironmentFile", "LoadCredential")
 def judge(site: SiteKeys, hosts: tuple[str, ...], mistakes: Mistakes) -> None:
     """`hosts`: the names of all in the file, also of those that did not fit."""
     judge_whole(site, mistakes)
+    inner = any(switch.haproxy is not None for switch in site.switches.values())
     for name, service in site.services.items():
         where: Where = ("services", name)
         if isinstance(service.instances.on, list):
             judge_names((*where, "instances", "on"), service.instances.on, hosts, mistakes)
-            judge_on_hosts(where, service, mistakes)
+            judge_on_hosts(where, service, mistakes, inner=inner)
         elif service.unit.model_fields_set and not mistakes.inside((*where, "instances")):
             here = (*where, "unit")
             mistakes.add(here, f"{dotted(here)} is for services on hosts", "remove it")
@@ -37,11 +38,19 @@ def judge_whole(site: SiteKeys, mistakes: Mistakes) -> None:
         )
 
 
-def judge_names(where: Where, named: list[str], hosts: tuple[str, ...], mistakes: Mistakes) -> None:
+def judge_names(
+    where: Where,
+    named: list[str],
+    hosts: tuple[str, ...],
+    mistakes: Mistakes,
+    *,
+    once: str = "there is one on each host",
+) -> None:
+    """`once`: why no host is named twice."""
     for at, name in enumerate(named):
         here = (*where, at)
         if name in named[:at]:
-            mistakes.add(here, f"{dotted(where)} names {name} twice", "there is one on each host")
+            mistakes.add(here, f"{dotted(where)} names {name} twice", once)
         elif name not in hosts:
             close = nearest(name, hosts)
             there = f"there is {choice(hosts)}" if hosts else "write them under `hosts:`"
@@ -49,13 +58,16 @@ def judge_names(where: Where, named: list[str], hosts: tuple[str, ...], mistakes
             mistakes.add(here, what, f"did you mean `{close}`?" if close else there)
 
 
-def judge_on_hosts(where: Where, service: ServiceKeys, mistakes: Mistakes) -> None:
+def judge_on_hosts(
+    where: Where, service: ServiceKeys, mistakes: Mistakes, *, inner: bool = False
+) -> None:
+    """`inner`: whether the switches of the site can have inner addresses that hosts reach."""
     if "count" in service.instances.model_fields_set:
         here = (*where, "instances", "count")
         mistakes.add(here, f"{dotted(here)}: there is one on each host", "remove it")
-    if service.uses:
+    if service.uses and not inner:
         here = (*where, "uses")
-        what = f"{dotted(here)}: inner addresses on hosts are not kept by this version"
+        what = f"{dotted(here)}: inner addresses on hosts need a switch of the kind `haproxy`"
         mistakes.add(here, what, "name what it calls in `env`")
     for at, probe in enumerate(service.probes):
         if probe.exec is not None:

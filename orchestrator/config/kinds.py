@@ -96,6 +96,12 @@ def _listen(value: Any) -> Any:
     return value
 
 
+def _url(text: str) -> str:
+    if not words.web_address(text):
+        raise wrong("is no URL that people reach", "write `http://shop.example`, without a path")
+    return text.rstrip("/")
+
+
 def _fits(pattern: str, what: str, instead: str) -> Callable[[str], str]:
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -188,6 +194,14 @@ UnitKey = Annotated[
         _fits(words.UNIT_KEY, "is no key of a unit", "write it as systemd does: `MemoryMax`")
     ),
     _schema(type="string", pattern=f"^{words.UNIT_KEY}$"),
+]
+Url = Annotated[str, AfterValidator(_url), _schema(type="string", pattern=f"^{words.URL}$")]
+Place = Annotated[
+    str,
+    AfterValidator(
+        _fits(words.PLACE, "is no path on a host", "write `/etc/haproxy/bg`, from the first `/` on")
+    ),
+    _schema(type="string", pattern=f"^{words.PLACE}$"),
 ]
 FilledText = Annotated[str, StringConstraints(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]

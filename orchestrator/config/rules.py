@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.config import host_rules, service_rules
+from orchestrator.config import host_rules, service_rules, switch_rules
 from orchestrator.config.mistakes import Mistakes, Where, choice, dotted, nearest
 from orchestrator.config.shape import HoldKeys, ServiceKeys, SiteKeys, SoakKeys
-from orchestrator.config.words import listen_address, seconds
+from orchestrator.config.words import listen_address, seconds, web_address
 
 HOLD_S = (0.05, 30.0)  # shorter cannot be done, longer no visitor bears
 RESERVED = ("envoy",)  # bg's own processes go by this name
@@ -32,6 +32,7 @@ def judge(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
     """Notes everything that does not fit together."""
     judge_ports(site, mistakes)
     host_rules.judge(site, names.hosts, mistakes)
+    switch_rules.judge(site, names.hosts, mistakes)
     judge_routes(site, names, mistakes)
     judge_soak(site, mistakes)
     judge_hold(site, mistakes)
@@ -92,9 +93,11 @@ def _taken(site: SiteKeys) -> Iterator[_Taken]:
             where = ("services", name, "instances", "ports", color)
             yield _Taken(where, first, first + more, hosts)
     for name, switch in site.switches.items():
-        address = listen_address(switch.envoy.listen)
-        if address:
+        if switch.envoy and (address := listen_address(switch.envoy.listen)):
             yield _Taken(("switches", name, "envoy", "listen"), address[1], address[1])
+        if switch.haproxy and (address := web_address(switch.haproxy.url)):
+            at, on = ("switches", name, "haproxy", "url"), frozenset(switch.haproxy.on)
+            yield _Taken(at, address[1], address[1], on)
 
 
 # -- Who is reached by whom ----------------------------------------------------------------

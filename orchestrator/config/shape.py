@@ -20,12 +20,14 @@ from orchestrator.config.kinds import (
     Listen,
     Local,
     Name,
+    Place,
     Port,
     ProbePath,
     RoutePath,
     Standby,
     Text,
     UnitKey,
+    Url,
     User,
     Variable,
     text_or_keys,
@@ -236,10 +238,30 @@ class EnvoyKeys(Keys):
     workers: int = Field(default=2, ge=1, le=64, description="its worker threads")
 
 
-class SwitchKeys(Keys):
-    """What decides which color gets traffic."""
+class HaproxyKeys(Keys):
+    """The HAProxies of some hosts, all switched together. Their configuration stays yours."""
 
-    envoy: EnvoyKeys = Field(description="the switch is an Envoy")
+    on: list[Name] = Field(min_length=1, max_length=1000, description="the hosts they run on")
+    url: Url = Field(description="where people reach them: the name under which all of them answer")
+    socket: Place = Field(
+        default="/run/haproxy/admin.sock", description="the runtime socket, on each of these hosts"
+    )
+    maps: Place = Field(
+        default="/etc/haproxy/bg", description="the folder that bg writes its maps in, on each"
+    )
+
+
+class SwitchKeys(Keys):
+    """What decides which color gets traffic: one of these, and the same for all of a site."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["envoy"]}, {"required": ["haproxy"]}]}
+    )
+
+    envoy: EnvoyKeys | None = Field(default=None, description="the switch is an Envoy")
+    haproxy: HaproxyKeys | None = Field(
+        default=None, description="the switch is made of HAProxies on hosts; see docs/haproxy.md"
+    )
 
 
 class GateKeys(Keys):

@@ -18,6 +18,8 @@ ADDRESS = r"(?:[A-Za-z0-9_]+(?:(?:\.|-+)[A-Za-z0-9_]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-
 USER = r"[A-Za-z_][A-Za-z0-9_.-]{0,31}"
 UNIT_KEY = r"[A-Z][A-Za-z0-9]{1,60}"
 HOST = r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?"
+URL = r"https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/?"
+PLACE = r"(?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+"
 
 INSTANCE_WORDS = ("port", "color", "version", "instance", "release")
 
@@ -57,6 +59,16 @@ def listen_address(text: str) -> tuple[str, int] | None:
         return None
     host, _, port = text.rpartition(":")
     return (host.strip("[]"), int(port)) if 1 <= int(port) <= 65535 else None
+
+
+def web_address(url: str) -> tuple[str, int] | None:
+    """`http://shop.example` or `https://shop.example:8443` as host and port."""
+    if not re.fullmatch(URL, url):
+        return None
+    scheme, _, rest = url.rstrip("/").partition("://")
+    host, _, port = rest.partition(":")
+    number = int(port or (443 if scheme == "https" else 80))
+    return (host, number) if 1 <= number <= 65535 else None
 
 
 def template_words(text: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ decides or acts after it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from orchestrator.core.model import Site
@@ -23,8 +24,14 @@ from orchestrator.ports.trouble import Refused, Unreachable
 from orchestrator.ports.witness import Witness
 
 
+async def _nothing() -> None:
+    """Most worlds leave nothing open."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
+    """`close` ends what was opened on the way: connections, never what runs. Twice is once."""
+
     site: Site
     journal: Journal
     lease: Lease
@@ -34,6 +41,7 @@ class World:
     prober: Prober
     clock: Clock
     witness: Witness
+    close: Callable[[], Awaitable[None]] = _nothing
 
 
 async def survey(world: World, epoch: int | None) -> Sighting:

@@ -108,7 +108,7 @@ HOSTS = (
     _hosts("some on hosts, some here", "services:\n", "services:\n" + _LOCAL, "3: services.api is on this machine, and services.web is on hosts; put all of them on hosts, or none; both is not kept by this version"),
     _hosts("one port twice on a host", "blue: 8110", "blue: 8120", "6: services.web.instances.ports.green (8120) takes ports of services.web.instances.ports.blue (8120) on line 6; each instance needs a port of its own"),
     _hosts("an exec probe on hosts", "{tcp: true}", "{exec: [bin/check]}", "7: services.web.probes[0]: exec probes on hosts are not kept by this version; write `{http: /healthz}` or `{tcp: true}`"),
-    _hosts("an inner address on hosts", "    probes:", "    uses: {web: same}\n    probes:", "7: services.web.uses: inner addresses on hosts are not kept by this version; name what it calls in `env`", "7: services.web uses itself; remove it"),
+    _hosts("an inner address on hosts", "    probes:", "    uses: {web: same}\n    probes:", "7: services.web.uses: inner addresses on hosts need a switch of the kind `haproxy`; name what it calls in `env`", "7: services.web uses itself; remove it"),
     _hosts("an address that is an option", "web1.example", '"-oProxyCommand=id"', f"10: hosts.web1.address is no address of a host: '-oProxyCommand=id'; {_ADDRESS}", shape=True),
     _hosts("an address with a space", "web1.example", '"a b"', f"10: hosts.web1.address is no address of a host: 'a b'; {_ADDRESS}", shape=True),
     _hosts("an address with a line end", "web1.example", '"a\\nb"', f"10: hosts.web1.address is no address of a host: 'a\\nb'; {_ADDRESS}", shape=True),
@@ -122,10 +122,52 @@ HOSTS = (
     _shape("hosts that are not said", "{count: 2, ports: {blue: 8110", "{on: hosts, count: 2, ports: {blue: 8110", '7: services.api.instances.on does not say which hosts; name them: `on: [web1, web2]`'),
     _case("a unit on this machine", "    behind: {switch: edge, path: /api}", "    unit: {Service: {MemoryMax: 1G}}", '9: services.api.unit is for services on hosts; remove it'),
 )
+SOUND_BEHIND_HAPROXY = """\
+site: shop
+services:
+  web:
+    artifact: dist/web-{version}.tar.gz
+    run: [bin/web, --port, "{port}"]
+    instances: {on: [web1, web2], ports: {blue: 8110, green: 8120}}
+    probes: [{tcp: true}]
+    behind: {switch: edge}
+switches:
+  edge: {haproxy: {on: [proxy1, proxy2], url: "http://shop.example"}}
+hosts: {web1: {}, web2: {}, proxy1: {}, proxy2: {}}
+"""
+
+
+def _proxies(about: str, old: str, new: str, *says: str, shape: bool = False) -> Refused:
+    """One change of the sound file behind HAProxy."""
+    assert SOUND_BEHIND_HAPROXY.count(old) == 1, old
+    return Refused(about, "", SOUND_BEHIND_HAPROXY.replace(old, new), says, shape)
+
+
+_EDGE = '{haproxy: {on: [proxy1, proxy2], url: "http://shop.example"}}'
+_MORE = f"  edge: {_EDGE}\n"
+HAPROXY = (
+    _proxies("a switch of no kind", _EDGE, "{}", '10: switches.edge does not say what it is; write `envoy` or `haproxy`: `envoy: {listen: "127.0.0.1:8080"}`', shape=True),
+    _proxies("a switch of two kinds", "{haproxy:", '{envoy: {listen: "127.0.0.1:8080"}, haproxy:', "10: switches.edge is `envoy` and `haproxy` at once; keep one of them", shape=True),
+    _proxies("a kind that is misspelled", "{haproxy:", "{haprxy:", "10: unknown key `haprxy` under switches.edge; did you mean `haproxy`?", shape=True),
+    _proxies("switches of two kinds", _MORE, _MORE + '  back: {envoy: {listen: "127.0.0.1:8080"}}\n', "11: switches.back is of the kind `envoy`, and switches.edge on line 10 is of the kind `haproxy`; make them one kind: two kinds cannot be switched in one instant"),
+    _proxies("HAProxies on no host", "on: [proxy1, proxy2], ", "", "10: `on` is missing under switches.edge.haproxy; name the hosts: `on: [proxy1, proxy2]`", shape=True),
+    _proxies("HAProxies that nobody reaches", ', url: "http://shop.example"', "", '10: `url` is missing under switches.edge.haproxy; write where people reach it: `url: "http://shop.example"`', shape=True),
+    _proxies("a proxy that is not there", "[proxy1, proxy2]", "[proxy1, proxy3]", "10: switches.edge.haproxy.on names the host `proxy3`, which this file does not have; did you mean `proxy2`?"),
+    _proxies("a proxy that is named twice", "[proxy1, proxy2]", "[proxy1, proxy1]", "10: switches.edge.haproxy.on names proxy1 twice; there is one on each"),
+    _proxies("a URL without a scheme", "http://shop.example", "shop.example", "10: switches.edge.haproxy.url is no URL that people reach; write `http://shop.example`, without a path", shape=True),
+    _proxies("a URL with a path", "http://shop.example", "http://shop.example/shop", "10: switches.edge.haproxy.url is no URL that people reach; write `http://shop.example`, without a path", shape=True),
+    _proxies("a URL of another kind", "http://shop.example", "tcp://shop.example:80", "10: switches.edge.haproxy.url is no URL that people reach; write `http://shop.example`, without a path", shape=True),
+    _proxies("a URL with an impossible port", "http://shop.example", "http://shop.example:80800", "10: switches.edge.haproxy.url is no URL that people reach; write `http://shop.example`, without a path"),
+    _proxies("a socket that is no path", "{haproxy: {on:", "{haproxy: {socket: admin.sock, on:", "10: switches.edge.haproxy.socket is no path on a host: 'admin.sock'; write `/etc/haproxy/bg`, from the first `/` on", shape=True),
+    _proxies("a folder of maps that climbs", "{haproxy: {on:", "{haproxy: {maps: /etc/../root, on:", "10: switches.edge.haproxy.maps is no path on a host: '/etc/../root'; write `/etc/haproxy/bg`, from the first `/` on", shape=True),
+    _proxies("a service here behind a HAProxy there", "{on: [web1, web2], ports", "{ports", "6: services.web is on this machine, and switches.edge leads to hosts only; name hosts: `instances: {on: [web1], …}`"),
+    _proxies("one HAProxy as two switches", _MORE, _MORE + '  back: {haproxy: {on: [proxy2], url: "http://shop.example:81"}}\n', "11: switches.back.haproxy.socket: /run/haproxy/admin.sock on proxy2 is that of switches.edge; one HAProxy is one switch; tell services apart by path or host"),
+    _proxies("an instance on the port of a proxy", _EDGE, '{haproxy: {on: [web1], url: "http://shop.example:8110"}}', "10: switches.edge.haproxy.url (8110) takes ports of services.web.instances.ports.blue (8110) on line 6; each instance needs a port of its own"),
+)
 LATER = (
     _shape("invariants", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 2}]\n", '2: `invariants` is not kept by this version; remove it'),
     _shape("policies", "site: shop\n", "site: shop\npolicies: policies.lp\n", '2: `policies` is not kept by this version; remove it'),
-    _shape("another switch", '{envoy: {listen: "127.0.0.1:8080"}}', '{haproxy: {listen: "127.0.0.1:8080"}}', '19: `switches.edge.haproxy` is not kept by this version; remove it'),
+    _shape("another switch", '{envoy: {listen: "127.0.0.1:8080"}}', '{gateway: {listen: "127.0.0.1:8080"}}', '19: `switches.edge.gateway` is not kept by this version; remove it'),
     _shape("another journal", "site: shop\n", "site: shop\njournal: postgresql://bg:pw@db/bg\n", '2: journal: `postgresql` is not kept by this version; write `sqlite`'),
     _shape("shares", "  soak: 60s", "  shares: [10, 50]", '21: `rollout.shares` is not kept by this version; remove it'),
     _shape("another kind of probe", "{tcp: true}", "{grpc: true}", '14: `services.web.probes[0].grpc` is not kept by this version; remove it'),
@@ -240,5 +282,6 @@ REFUSED = {
     "Templates": TEMPLATES,
     "Secrets": SECRETS,
     "Hosts": HOSTS,
+    "HAProxy": HAPROXY,
     "YAML": YAML,
 }

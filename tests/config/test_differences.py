@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.config.differences import differences
-from tests.config.refused import BASE
+from tests.config.refused import BASE, SOUND_BEHIND_HAPROXY
 from tests.config.test_load import EXAMPLE, parsed
 
 
@@ -58,6 +58,16 @@ CHANGES = [
 def test_each_key_is_told_in_the_words_of_the_file(old: str, new: str, expected: list[str]) -> None:
     told = changed(old, new)
     assert [sentence.partition(" in the file now")[0] for sentence in told] == expected
+
+
+def test_a_switch_made_of_haproxies_is_told_too() -> None:
+    before = SOUND_BEHIND_HAPROXY
+    after = before.replace("proxy1, proxy2", "proxy1").replace("http:", "https:")
+    told = differences(parsed(before), parsed(after))
+    assert [sentence.partition(" in the file now")[0] for sentence in told] == [
+        "switches.edge.haproxy.on: proxy1, proxy2 then, proxy1",
+        "switches.edge.haproxy.url: http://shop.example then, https://shop.example",
+    ]
 
 
 def test_no_gate_any_more_is_one_sentence() -> None:

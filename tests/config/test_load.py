@@ -22,6 +22,7 @@ from orchestrator.core.model import (
     Placement,
     Policy,
     Probing,
+    ProxySpec,
     Recipe,
     Route,
     Secret,
@@ -33,7 +34,7 @@ from orchestrator.core.model import (
     TcpProbe,
     Use,
 )
-from tests.config.refused import BASE, REFUSED, Refused
+from tests.config.refused import BASE, REFUSED, SOUND_BEHIND_HAPROXY, Refused
 
 EXAMPLE = Path(str(orchestrator.config.__file__)).with_name("example.yaml")
 ON_HOSTS = EXAMPLE.with_name("example-hosts.yaml")
@@ -217,6 +218,26 @@ def test_the_example_on_hosts_is_read_as_it_says() -> None:
     assert site.hosts == (
         Host("web1", "web1.example", "deploy", 22, "sudo"),
         Host("web2", "192.0.2.12", "deploy", None, "sudo"),
+        Host("proxy1", "proxy1.example", "deploy"),
+        Host("proxy2", "proxy2.example", "deploy"),
+    )
+    assert site.proxies == (ProxySpec("edge", ("proxy1", "proxy2"), "http://shop.example"),)
+
+
+def test_services_behind_haproxy_may_use_each_other() -> None:
+    api = SOUND_BEHIND_HAPROXY.partition("services:\n")[2].partition("    behind:")[0]
+    api = api.replace("web:", "api:").replace("81", "82")
+    text = SOUND_BEHIND_HAPROXY.replace("    behind:", "    uses: {api: same}\n    behind:")
+    site = parsed(text.replace("switches:", f"{api}switches:"))
+    assert site.service("web").uses == (Use("api"),)
+    assert site.proxies == (
+        ProxySpec(
+            "edge",
+            ("proxy1", "proxy2"),
+            "http://shop.example",
+            "/run/haproxy/admin.sock",
+            "/etc/haproxy/bg",
+        ),
     )
 
 

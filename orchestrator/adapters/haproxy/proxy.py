@@ -153,15 +153,21 @@ class Proxy:
             lua=lua.text(site, spec),
             services=holding,
         )
+        if wrong := await self.wrong(epoch):
+            raise Refused(wrong)
+
+    async def wrong(self, epoch: int | None) -> str:
+        """What its configuration lacks, and what to do; empty where nothing. Changes nothing."""
         said = await self._ask("proxy_config", epoch, config=names.CONFIG)
-        if lacking := missing(said.text("text"), site, spec):
-            raise Refused(f"{self.host}: {_spoken(said.list('files'), lacking)}")
+        if lacking := missing(said.text("text"), self.site, self.spec):
+            return f"{self.host}: {_spoken(said.list('files'), lacking)}"
         self._refuse_away(said)
         if not self._is_loaded(said):
-            raise Refused(
+            return (
                 f"{self.host}: {', '.join(said.list('files'))} has all lines, but HAProxy runs with"
                 " others: reload it (systemctl reload haproxy)"
             )
+        return ""
 
     def _is_loaded(self, said: Answer) -> bool:
         site, spec = self.site, self.spec

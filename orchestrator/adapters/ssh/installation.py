@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from orchestrator.adapters.ssh import launch, seen
 from orchestrator.adapters.ssh.agents import Agents
+from orchestrator.adapters.ssh.asking import Asking, Identity
 from orchestrator.adapters.ssh.book import Book
 from orchestrator.adapters.ssh.launch import INDEX
 from orchestrator.adapters.ssh.lines import Json, plain_release
 from orchestrator.adapters.ssh.shell import Shell
 from orchestrator.adapters.ssh.texts import lines, plain
-from orchestrator.core.model import Color, Host, Release, Service, Site
+from orchestrator.core.model import Color, Host, Pin, Release, Service, Site
 from orchestrator.core.sight import InstallationSeen
 from orchestrator.core.steps import Part
 from orchestrator.ports.installation import PartlySeen
@@ -33,8 +34,7 @@ from orchestrator.releases import secrets
 from orchestrator.releases.description import text_of
 from orchestrator.releases.redact import Redactor
 
-Identity = Callable[[], Awaitable[str]]
-NOBODY = "-"  # the journal of somebody who only looks and has none yet
+Inner = Callable[[Pin], tuple[str, int]]
 LOG_MAX = 64 * 1024
 
 
@@ -46,17 +46,23 @@ class SshInstallation:
         site: Site,
         identity: Identity,
         *,
+        agents: Agents | None = None,
+        inner: Inner | None = None,
         witness: Witness | None = None,
         redactor: Redactor | None = None,
-        bytes_per_s: float | None = None,
     ) -> None:
+        """`agents`: those of the site, where others speak to its hosts too.
+
+        `inner`: where an inner address of the switch is reached; None where there is none.
+        """
         self.redactor = redactor or Redactor()
         self._site = site
-        self._identity = identity
         self._witness = witness
-        self._bytes_per_s = bytes_per_s
+        self.bytes_per_s: float | None = None  # how fast bytes are sent, to all hosts together
         self._hosts = {host.name: host for host in site.hosts}
-        self._agents = Agents(Shell())
+        self._agents = agents or Agents(Shell())
+        self._who = Asking(site, identity, self._agents).who
+        self._inner = inner
         self._book = Book(site.state)
         self._learned: set[tuple[str, Release]] = set()
 
@@ -155,7 +161,7 @@ class SshInstallation:
             self._book.write(service, release)
             staging = Staging(
                 self._agents, fields, packed, how(service.recipe), text_of(service),
-                self._witness, Bandwidth(self._bytes_per_s),
+                self._witness, Bandwidth(self.bytes_per_s),
             )  # fmt: skip
             _raise_worst(await staging.onto(self._of(part)))
         finally:
@@ -198,8 +204,18 @@ class SshInstallation:
 
     def _launch(self, service: Service, part: Part, instance: int, values: dict[str, str]) -> Json:
         address = self.address(part.service, part.color, instance)
-        words = launch.words_of(part, instance, address)
+        words = launch.words_of(part, instance, address) | self._inner_urls(service, part)
         return launch.start_fields(service, part, words, values)
+
+    def _inner_urls(self, service: Service, part: Part) -> dict[str, str]:
+        """Where this color reaches what it uses. `Refused` where there is no such address."""
+        urls = {}
+        for use in service.uses:
+            if self._inner is None:
+                raise Refused(f"{part.service} uses {use.callee}, and no switch leads there")
+            host, port = self._inner(Pin(part.service, part.color, use.callee))
+            urls[f"{use.callee}.url"] = f"http://{host}:{port}"
+        return urls
 
     async def stop(self, part: Part, epoch: int) -> None:
         known = self._book.read(part.service, part.release) or self._site.service(part.service)
@@ -218,10 +234,6 @@ class SshInstallation:
         _raise_worst(await asyncio.gather(*asked, return_exceptions=True))
 
     # -- Who and where -----------------------------------------------------------------------
-
-    async def _who(self, epoch: int | None) -> Json:
-        journal = await self._identity() or NOBODY
-        return {"site": self._site.name, "journal": journal, "epoch": epoch}
 
     def _host(self, service: str, instance: int) -> Host:
         return self._hosts[self._site.service(service).placement.hosts[instance]]

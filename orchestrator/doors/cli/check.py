@@ -23,8 +23,8 @@ SHOWN = 8  # versions in a line
 
 
 def check(ctx: typer.Context) -> None:
-    """Say everything that is wrong with the site file and with the world it names: Envoy, ports,
-    artifacts, secrets.
+    """Say everything that is wrong with the site file and with the world it names: the switch,
+    ports, hosts, artifacts, secrets.
 
     Nothing is touched. Exits with 0 where all is well, and with 2 where something is wrong.
     """
@@ -71,7 +71,7 @@ async def _findings(visit: Visit) -> AsyncIterator[Finding]:
     yield Finding(False, f"the journal can be read: {entries}")
     for finding in (*_envoy(site), *_ports(site), *_artifacts(visit)):
         yield finding
-    for finding in (*await _hosts(site), *await _secrets(site)):
+    for finding in (*await _hosts(site), *await _proxies(site), *await _secrets(site)):
         yield finding
 
 
@@ -132,6 +132,12 @@ async def _hosts(site: Site) -> list[Finding]:
     from orchestrator.wiring import hosts
 
     return [Finding(wrong, what) for wrong, what in await hosts(site)]
+
+
+async def _proxies(site: Site) -> list[Finding]:
+    from orchestrator.wiring import proxies
+
+    return [Finding(wrong, what) for wrong, what in await proxies(site)]
 
 
 async def _secrets(site: Site) -> list[Finding]:

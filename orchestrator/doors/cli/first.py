@@ -13,17 +13,27 @@ if TYPE_CHECKING:
     from orchestrator.doors.cli.setting import Setting
 
 
+PRINTED = ("haproxy",)
+"""What is printed for a site that there is already; a folder of that name is `./haproxy`."""
+
+
 def init(
     ctx: typer.Context,
-    folder: Annotated[str, typer.Argument(metavar="[FOLDER]", help="Default: here.")] = ".",
+    folder: Annotated[str, typer.Argument(metavar="[FOLDER|haproxy]", help="Default: here.")] = ".",
 ) -> None:
     """Write a first site file, its schema and a first release.
 
-    What is there already is left alone.
+    What is there already is left alone. `init haproxy` writes nothing: it prints the lines that the
+    site needs in the haproxy.cfg of its proxies.
     """
     from pathlib import Path
 
-    _say(ctx.obj, _first(Path(folder)))
+    if folder in PRINTED:
+        from orchestrator.doors.cli.printed import printed
+
+        printed(ctx, folder)
+    else:
+        _say(ctx.obj, _first(Path(folder)))
 
 
 def schema(ctx: typer.Context) -> None:

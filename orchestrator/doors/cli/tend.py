@@ -46,6 +46,7 @@ async def _tended(visit: Visit, *, once: bool) -> Answer:
             return answer
         _say_once(visit, told, visit.read_file_again())
         await visit.recall()
+        await visit.leave()
 
 
 async def _patiently(visit: Visit, told: set[str]) -> Answer:

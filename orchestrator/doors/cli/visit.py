@@ -13,7 +13,7 @@ import gc
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -52,6 +52,7 @@ class Visit:
     told: Told
     stops: Stops
     by: str
+    left: list[World] = field(default_factory=list)  # of sites that were used before
 
     def say(self, sentence: str) -> None:
         self.told.say(sentence)
@@ -66,7 +67,14 @@ class Visit:
 
     def use(self, site: Site) -> None:
         if site != self.world.site:
+            self.left.append(self.world)
             self.world = _ready(self.setting, site, self.told)
+
+    async def leave(self) -> None:
+        """Hang up where nobody speaks any more: in the worlds of sites that were used before."""
+        left, self.left = self.left, []
+        for world in left:
+            await world.close()
 
     def read_file_again(self) -> str:
         """For whoever stays long.
@@ -165,12 +173,16 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
             visit.told.end()
     if visit is not None:
         answer = replace(answer, problem=_begun(answer.problem, visit.file))
-    return answer, await _seen(visit, answer)
+    picture = await _seen(visit, answer)
+    if visit is not None:
+        visit.left.append(visit.world)
+        await visit.leave()
+    return answer, picture
 
 
 def _begun(problem: str, site: Site) -> str:
     """Each of its lines with a capital letter, but for the names of the site."""
-    names = [service.name for service in site.services] + [spec.name for spec in site.switches]
+    names = [one.name for one in (*site.services, *site.switches, *site.proxies)]
     return "\n".join(capital(line, names) for line in problem.split("\n"))
 
 

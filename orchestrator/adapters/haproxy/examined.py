@@ -1,0 +1,32 @@
+"""What `check` asks of every HAProxy before anything is sent through it.
+
+It looks and changes nothing. The one rule: each gets its own sentence, the very one that a deploy
+would be refused with, and one that is wrong hides no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from orchestrator.adapters.haproxy.far import Far
+from orchestrator.adapters.haproxy.proxy import Proxy
+from orchestrator.core.model import Site
+from orchestrator.ports.trouble import Trouble
+
+Found = tuple[bool, str]
+"""Whether it is wrong, and what."""
+
+
+async def examined(site: Site, far: Far) -> tuple[Found, ...]:
+    proxies = (Proxy(site, spec, host, far) for spec in site.proxies for host in spec.hosts)
+    return tuple(await asyncio.gather(*map(_one, proxies)))
+
+
+async def _one(proxy: Proxy) -> Found:
+    try:
+        wrong = await proxy.wrong(None)
+    except Trouble as trouble:
+        wrong = trouble.why
+    if wrong:
+        return True, wrong
+    return False, f"{proxy.host}: HAProxy has every line that {proxy.spec.name} needs"

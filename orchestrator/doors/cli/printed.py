@@ -1,0 +1,66 @@
+"""`init haproxy`: what stands elsewhere for a site, printed for whoever puts it there.
+
+The one rule: stdout is the text and nothing else, so that it can be piped to where it belongs; what
+there is to say about it goes to stderr. Nothing is written and nobody is asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from orchestrator.core.model import Site
+    from orchestrator.doors.cli.answer import Answer
+    from orchestrator.doors.cli.setting import Setting
+
+
+def printed(ctx: typer.Context, what: str) -> None:
+    """`what`: one of `first.PRINTED`. Ends with `typer.Exit` and the code."""
+    from orchestrator.config.mistakes import BadSite
+    from orchestrator.doors.cli.answer import Answer, tell
+    from orchestrator.doors.cli.exits import Exit
+
+    setting: Setting = ctx.obj
+    try:
+        answer = _OF[what](_site(setting))
+    except BadSite as bad:
+        answer = Answer(Exit.BAD_INPUT, "bad-input", problem=str(bad))
+    if answer.exit is Exit.DONE and not setting.json:
+        sys.stdout.write(answer.text)
+    else:
+        tell(answer, None, as_json=setting.json, color=setting.color)
+    raise typer.Exit(int(answer.exit))
+
+
+def _site(setting: Setting) -> Site:
+    from pathlib import Path
+
+    from orchestrator.config.load import find, load
+
+    return load(find(Path(setting.site or ".")))
+
+
+def _haproxy(site: Site) -> Answer:
+    """The lines for each switch; which hosts need them is a comment before them."""
+    from orchestrator.doors.cli.answer import Answer
+    from orchestrator.doors.cli.exits import Exit
+    from orchestrator.wiring import fragments
+
+    found = fragments(site)
+    if not found:
+        problem = f"No switch of {site.name} is of the kind `haproxy`: there is nothing to print."
+        return Answer(Exit.BAD_INPUT, "bad-input", problem=problem)
+    texts = (
+        f"# Switch {name}: for the haproxy.cfg of {', '.join(hosts)}.\n{text}"
+        for name, hosts, text in found
+    )
+    fragments_of = [
+        {"switch": name, "hosts": list(hosts), "text": text} for name, hosts, text in found
+    ]
+    return Answer(Exit.DONE, "printed", text="\n".join(texts), more={"fragments": fragments_of})
+
+
+_OF = {"haproxy": _haproxy}
