@@ -3,13 +3,14 @@
 A record is one durable line of what happened. An `Entry` is a record as the journal keeps it:
 with its number, its time and who wrote it. The one rule: unknown is a refusal. A kind, a field or
 a version that this code does not know raises `Unknown`; nothing is guessed, and no field is left
-out because it had its default, so a later default cannot reinterpret history.
+out because it had its default, so a later default cannot reinterpret history. Only what came later
+than the first journals (`model.later`) is: there its default says what not having it meant.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -127,7 +128,15 @@ class StoodStill:
     streams: int = 0  # long-lived connections that went on meanwhile, not counted as requests
 
 
-Fact = FoundWell | LeftOpen | NoStandby | Flipped | StoodStill
+@dataclass(frozen=True, slots=True)
+class LeftAsItIs:
+    """A step of the user's own that could not be taken back, as a remark."""
+
+    step: str
+    why: str
+
+
+Fact = FoundWell | LeftOpen | NoStandby | Flipped | StoodStill | LeftAsItIs
 
 
 # -- The nine kinds ------------------------------------------------------------------------
@@ -148,6 +157,7 @@ class What(Enum):
     PAUSE = "pause"
     GO_ON = "go-on"
     WITHOUT = "without"
+    READMIT = "readmit"
     RETIRE = "retire"
     MEND = "mend"
     ACCEPT = "accept"
@@ -292,7 +302,7 @@ def plain(value: Any) -> Any:
     """A value of core as JSON data. Dataclasses carry their kind in `is`."""
     if is_dataclass(value) and not isinstance(value, type):
         return {"is": type(value).__name__} | {
-            f.name: plain(getattr(value, f.name)) for f in fields(value)
+            f.name: plain(getattr(value, f.name)) for f in fields(value) if not _unsaid(value, f)
         }
     if isinstance(value, Enum):
         return value.value
@@ -301,8 +311,16 @@ def plain(value: Any) -> Any:
     return value
 
 
+def _unsaid(value: Any, one: Field[Any]) -> bool:
+    """Whether a field that came later has the meaning it had before there was one."""
+    return "later" in one.metadata and bool(getattr(value, one.name) == one.default)
+
+
 def read(kind: Any, data: Any) -> Any:
-    """JSON data as a value of this type. Raises `Unknown` with the place where it does not fit."""
+    """JSON data as a value of this type. Raises `Unknown` with the place where it does not fit.
+
+    A field that is not there has its default: an older bg, which wrote it, did not know of it.
+    """
     if get_origin(kind) in (Union, UnionType):
         return _read_one_of(get_args(kind), data)
     if get_origin(kind) is tuple:
@@ -359,10 +377,11 @@ def _read_dataclass(kind: type, data: Any) -> Any:
     unknown = sorted(set(data) - set(hints) - {"is"})
     if unknown:
         raise Unknown(f"{kind.__name__} with the unknown field {unknown[0]!r}")
-    missing = [name for name in hints if name not in data]
+    known = {f.name: f for f in fields(kind)}
+    missing = [name for name in hints if name not in data and known[name].default is MISSING]
     if missing:
         raise Missing(f"{kind.__name__} without the field {missing[0]!r}")
-    return kind(**{name: read(hint, data[name]) for name, hint in hints.items()})
+    return kind(**{name: read(hint, data[name]) for name, hint in hints.items() if name in data})
 
 
 @cache
