@@ -10,8 +10,20 @@ process. Times are seconds (float) and end in `_s`; ports are TCP port numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import TypeVar, cast
+
+T = TypeVar("T")
+
+
+def later(default: T) -> T:
+    """A field that came after the first journals were written.
+
+    A record that has not got it means this default, for ever; and one that has just the default is
+    written without it, as it would have been then.
+    """
+    return cast(T, field(default=default, metadata={"later": True}))
 
 
 class Color(Enum):
@@ -165,6 +177,23 @@ class Placement:
     blue_port: int
     green_port: int
     hosts: tuple[str, ...] = ()  # names; empty: this machine
+    away: tuple[str, ...] = later(())  # those of them that were told gone; not in `count`
+
+    @property
+    def instances(self) -> tuple[int, ...]:
+        """The numbers of all there are. Each keeps its own, whichever hosts are away."""
+        return self.first(self.count)
+
+    def first(self, count: int) -> tuple[int, ...]:
+        """The numbers of the first so many: 0, 1, 2 …, but for those on hosts that are away."""
+        if not self.away:
+            return tuple(range(count))
+        there = (i for i, host in enumerate(self.hosts) if host not in self.away)
+        return tuple(there)[:count]
+
+    def up_to(self, last: int) -> int:
+        """How many there are from number 0 to this one."""
+        return last + 1 - sum(host in self.away for host in self.hosts[: last + 1])
 
     def port(self, color: Color, instance: int) -> int:
         first = self.blue_port if color is Color.BLUE else self.green_port
@@ -226,6 +255,34 @@ class ProxySpec:
     maps: str = "/etc/haproxy/bg"  # the folder of the map files
 
 
+# -- The user's own steps -------------------------------------------------------------------
+
+
+class At(Enum):
+    """Where in a plan a step of the user's own stands."""
+
+    BEFORE_START = "before-start"
+    BEFORE_CUTOVER = "before-cutover"  # granted, and right before traffic moves
+    AFTER_CUTOVER = "after-cutover"
+    AT_CLOSE = "at-close"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A step of the user's own: argvs with templates, run on this machine or on hosts."""
+
+    name: str
+    at: At
+    do: tuple[str, ...]
+    undo: tuple[str, ...] = ()  # takes it back; empty: nothing can, or (`leave`) nothing need
+    leave: bool = False  # what it did may stay on the way back
+    holds: tuple[str, ...] = ()  # the look: ends with 0 where it is so; empty: once in each rollout
+    of: str | None = None  # the service it is about; None: every deploy
+    on: tuple[str, ...] = ()  # hosts; empty: this machine
+    timeout_s: float = 300.0
+    env: tuple[tuple[str, str | Secret], ...] = ()
+
+
 # -- How carefully -------------------------------------------------------------------------
 
 
@@ -280,6 +337,14 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class AtLeast:
+    """What has to be there of a service, whatever is taken out."""
+
+    service: str
+    serving: int  # instances of the color that serves
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     name: str
     services: tuple[Service, ...]
@@ -289,6 +354,8 @@ class Site:
     state: str = ""  # absolute: the state folder
     proxies: tuple[ProxySpec, ...] = ()  # switches made of HAProxies on hosts
     hosts: tuple[Host, ...] = ()
+    invariants: tuple[AtLeast, ...] = later(())
+    steps: tuple[Command, ...] = later(())  # the user's own
 
     def service(self, name: str) -> Service:
         return next(service for service in self.services if service.name == name)

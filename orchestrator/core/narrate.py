@@ -213,6 +213,8 @@ def _wanted(asked: Asked) -> str:
             return "asked to go on"
         case What.WITHOUT:
             return f"asked to go on without {target or 'a host'}"
+        case What.READMIT:
+            return f"took {target or 'a host'} back"
         case What.RETIRE:
             return f"asked to retire the standby{f' of {target}' if target else ''}"
         case What.MEND:
