@@ -246,9 +246,9 @@ async def write(writer: asyncio.StreamWriter, answer: Answer, *, last: bool) -> 
 # -- The program -------------------------------------------------------------------------------
 
 
-async def run(shop: Shop, port: int) -> None:
+async def run(shop: Shop, host: str, port: int) -> None:
     server = Server(shop)
-    door = await asyncio.start_server(server.serve, "127.0.0.1", port, limit=HEAD_MAX, backlog=1024)
+    door = await asyncio.start_server(server.serve, host, port, limit=HEAD_MAX, backlog=1024)
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -265,6 +265,7 @@ def say(what: str, port: int) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description="One instance of the shop.")
+    arguments.add_argument("--host", default="127.0.0.1", help="the address it listens on")
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--color", default="none")
     arguments.add_argument("--instance", type=int, default=0)
@@ -276,7 +277,7 @@ def main() -> None:
         sys.exit("out of cheese: this release cannot start")
     url = os.environ.get("API_URL")
     api = Api(url) if who["service"] == "web" and url else None
-    asyncio.run(run(Shop(who, release.get("fault"), api), given.port))
+    asyncio.run(run(Shop(who, release.get("fault"), api), given.host, given.port))
 
 
 PAGE = """<!doctype html><meta charset=utf-8><title>shop</title>
