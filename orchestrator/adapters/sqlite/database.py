@@ -30,6 +30,11 @@ RESERVED = 256 * 1024
 PAUSE_S = 0.003
 PATIENCE_S = 10.0
 
+
+class Locked(NoRoom):
+    """Another program has been writing all the time, or was stopped while it wrote."""
+
+
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
 
@@ -270,7 +275,7 @@ def _cannot_write(error: sqlite3.Error) -> bool:
 def _trouble(error: sqlite3.Error, path: Path) -> Trouble | None:
     """The trouble behind an error of SQLite; None: a mistake of ours."""
     if _is_busy(error):
-        return _no_room(path, "another program keeps it locked", "See who has it open, end that")
+        return Locked(_unusable(path, "another program keeps it locked", "End that program"))
     if _cannot_write(error):
         return _no_room(path, f"{_UNWRITABLE[_code(error) or 0]} ({error})")
     if _code(error) in (None, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT):
@@ -281,8 +286,12 @@ def _trouble(error: sqlite3.Error, path: Path) -> Trouble | None:
     return None
 
 
-def _no_room(path: Path, why: str, advice: str = "Make room or make it writable") -> NoRoom:
-    return NoRoom(
+def _no_room(path: Path, why: str) -> NoRoom:
+    return NoRoom(_unusable(path, why, "Make room or make it writable"))
+
+
+def _unusable(path: Path, why: str, advice: str) -> str:
+    return (
         f"The journal {path} cannot be used: {why}. Nothing was written."
         f" {advice}, then run the command again."
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from orchestrator import __version__
 from orchestrator.adapters.sqlite import machine
-from orchestrator.adapters.sqlite.database import Database
+from orchestrator.adapters.sqlite.database import Database, Locked
 from orchestrator.adapters.sqlite.machine import Process
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.lease import Holder
@@ -58,7 +58,7 @@ class SqliteLease:
     async def take(self, by: str, doing: str, term_s: float) -> int:
         ended: Process | None = None
         while True:
-            taken = await self._database.write(lambda c: self._take(c, by, doing, term_s))
+            taken = await self._taken(by, doing, term_s)
             if isinstance(taken, int):
                 return taken
             if ended == taken.process or not await machine.end(taken.process, END_S):
@@ -96,6 +96,22 @@ class SqliteLease:
             pid=row.process.pid if here else None,
             alive=row.process.alive() if here else self._clock.now() <= row.until_s,
         )
+
+    async def _taken(self, by: str, doing: str, term_s: float) -> int | _Row:
+        """As `_take`; a holder that was stopped while it wrote keeps all others from writing, but
+        not from reading who it is.
+        """
+        try:
+            return await self._database.write(lambda c: self._take(c, by, doing, term_s))
+        except Locked:
+            row = await self._database.read(_row, None)
+            if row is None or not row.there or row.process.ours:
+                raise
+            if self._clock.now() <= row.until_s:
+                raise Busy(f"{_told(row)}.") from None
+            if not row.process.here:
+                raise
+            return row
 
     def _take(
         self, connection: sqlite3.Connection, by: str, doing: str, term_s: float

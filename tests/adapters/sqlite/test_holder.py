@@ -5,6 +5,8 @@ that one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +91,43 @@ async def test_a_zombie_holds_nothing(there: Kept, stranger: subprocess.Popen[by
         await there.lease.take("bob@box", "resuming", TERM_S)
     stranger.kill()
     assert await until_taken(there) == 2
+
+
+STOPPED_IN_A_WRITE = """\
+import asyncio, os, signal, sys
+from pathlib import Path
+from tests.adapters.sqlite.kept import kept
+
+with kept(Path(sys.argv[1])) as there:
+    asyncio.run(there.lease.take("ann@box", "deploying web 2", float(sys.argv[2])))
+    there.database._connection().execute("BEGIN IMMEDIATE")
+    print("writing", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@contextlib.contextmanager
+def stopped_in_a_write(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    argv = [sys.executable, "-c", STOPPED_IN_A_WRITE, str(folder), str(TERM_S)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == b"writing\n"
+            yield process
+        finally:
+            process.kill()
+
+
+async def test_a_holder_that_was_stopped_while_it_wrote_is_ended_after_its_term(
+    tmp_path: Path,
+) -> None:
+    """S3: it keeps the journal locked, so who it is has to be read beside its lock."""
+    with stopped_in_a_write(tmp_path) as holder, kept(tmp_path, patience_s=0.2) as there:
+        with pytest.raises(Busy, match="deploying web 2, by ann@box"):
+            await there.lease.take("bob@box", "resuming", TERM_S)
+        assert holder.poll() is None
+        there.clock.pass_by(TERM_S + 1)
+        assert await there.lease.take("bob@box", "resuming", TERM_S) == 2
+        assert holder.wait(5) == -signal.SIGKILL
 
 
 async def until_taken(there: Kept) -> int:
