@@ -38,6 +38,17 @@ class Serving:
     count: int
     since_s: float
     rollout: int
+    hosts: tuple[str, ...] = ()  # that it is placed on; those that are gone are not in `count`
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A host that a person took out, until it is readmitted."""
+
+    host: str
+    by: str
+    since_s: float
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,12 @@ class Chronicle:
     accepted: tuple[str, ...] = ()  # drift that a person accepted, as text
     asked: tuple[Entry, ...] = ()  # requests to the site not yet met or answered
 
+    gone: tuple[Gone, ...] = ()  # hosts that were taken out
+
+    @property
+    def away(self) -> tuple[str, ...]:
+        """The names of the hosts that were taken out."""
+        return tuple(gone.host for gone in self.gone)
     def serves(self, service: str) -> Serving | None:
         return next((s for s in self.serving if s.service == service), None)
 
@@ -128,6 +145,11 @@ def fold(chronicle: Chronicle, entry: Entry) -> Chronicle:
         case Asked(rollout=number) if chronicle.open is None or chronicle.open.id != number:
             return replace(chronicle, asked=(*chronicle.asked, entry))
         case Answered(request=request) if any(e.number == request for e in chronicle.asked):
+        case Asked(rollout=None, what=What.WITHOUT) if chronicle.open is None:
+            return _without(chronicle, record, entry.at_s)
+        case Asked(rollout=None, what=What.READMIT) if chronicle.open is None:
+            left = tuple(gone for gone in chronicle.gone if gone.host != record.target)
+            return _counted(replace(chronicle, gone=left))
             accepted = _accepted(chronicle, request, record.reason)
             asked = tuple(e for e in chronicle.asked if e.number != request)
             return replace(chronicle, asked=asked, accepted=accepted)
@@ -139,7 +161,37 @@ def fold(chronicle: Chronicle, entry: Entry) -> Chronicle:
             rollout = evolve(chronicle.open, entry)
             return _closed(replace(chronicle, open=None), rollout, entry.at_s, record.remark)
         case _:
-            return replace(chronicle, open=evolve(chronicle.open, entry))
+            went_on = evolve(chronicle.open, entry)
+            taken_out = isinstance(record, Asked) and went_on.site != chronicle.open.site
+            chronicle = replace(chronicle, open=went_on)
+            return _without(chronicle, record, entry.at_s) if taken_out else chronicle
+
+
+# -- Hosts that are gone -------------------------------------------------------------------
+
+
+def _without(chronicle: Chronicle, asked: Asked, at_s: float) -> Chronicle:
+    """Whoever asks of the site has looked whether it can be, under the lease."""
+    if asked.target in chronicle.away:
+        return chronicle
+    gone = Gone(asked.target, asked.by, at_s, asked.why)
+    return _counted(replace(chronicle, gone=(*chronicle.gone, gone)))
+
+
+def _counted(chronicle: Chronicle) -> Chronicle:
+    """How many of each service there are on the hosts that are not gone."""
+    serving = tuple(replace(s, count=_there(s, chronicle)) for s in chronicle.serving)
+    most = {s.service: s.count for s in serving}
+    standbys = tuple(
+        replace(s, count=min(s.count, most.get(s.service, s.count))) for s in chronicle.standbys
+    )
+    return replace(chronicle, serving=serving, standbys=standbys)
+
+
+def _there(serving: Serving, chronicle: Chronicle) -> int:
+    if not serving.hosts:
+        return serving.count
+    return sum(host not in chronicle.away for host in serving.hosts)
 
 
 def _of_what(record: Record) -> str:
@@ -243,8 +295,10 @@ def _moved(chronicle: Chronicle, rollout: Rollout, at_s: float) -> Chronicle:
         color = flip.after.live
         if color is None or (release := rollout_release(rollout, flip.service, color)) is None:
             continue
-        count = rollout.site.service(flip.service).placement.count
-        serving[flip.service] = Serving(flip.service, color, release, count, at_s, rollout.id)
+        place = rollout.site.service(flip.service).placement
+        serving[flip.service] = Serving(
+            flip.service, color, release, place.count, at_s, rollout.id, place.hosts
+        )
         ran = flip.back is not None and flip.back.before.running > 0
         if flip.back is not None and ran and rollout.wish.kind is not Kind.MEND:
             standbys.append(_standby(flip.back, rollout, at_s))

@@ -12,8 +12,8 @@ from enum import Enum
 
 from orchestrator.core.model import Meanwhile, Otherwise
 from orchestrator.core.record import Asked, Entry, Granted, Outcome, Trouble, Way, What
-from orchestrator.core.rollout import FALLS_MAX, Rollout, why_no_grant
-from orchestrator.core.steps import Gate, name
+from orchestrator.core.rollout import FALLS_MAX, Rollout, why_no_grant, why_not_without
+from orchestrator.core.steps import Gate, title
 
 
 class For(Enum):
@@ -159,6 +159,8 @@ def _respond(rollout: Rollout, entry: Entry) -> Move:
 def _another_wish(rollout: Rollout, entry: Entry, request: Asked) -> Move:
     if rollout.policy.meanwhile is Meanwhile.REPLACE and rollout.may_turn_back:
         return Turn(Way.BACK, f"{request.by} wants something else", entry.number)
+        case What.WITHOUT:
+            return Answer(entry.number, why_not_without(rollout, request.target))
     if rollout.policy.meanwhile is Meanwhile.REPLACE and rollout.backing_out:
         return Answer(entry.number, "it is going back already; ask again once it has closed")
     return Answer(

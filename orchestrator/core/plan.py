@@ -96,7 +96,7 @@ def plan(
         return Plan(())
     lenient = wish.kind is Kind.BACKOUT
     stage = Stage(tuple(_part(m) for m in moves if m.release not in m.seen.staged))
-    leftovers = tuple(part for m in moves if not m.ready for part in _leftovers(m.seen))
+    leftovers = tuple(part for m in moves if not m.ready for part in _leftovers(m.seen, site))
     wire = Wire(_wirings_inside(site, moves, sighting))
     start = Start(tuple(_part(m) for m in moves if not m.ready))
     prove = Prove(tuple(_part(m) for m in moves), lenient)
@@ -118,7 +118,7 @@ def plan(
         *((soak,) if policy.soak_s and not lenient else ()),
         *_tidy(moves, sighting, policy, chronicle),
     )
-    return Plan(steps, _remarks(site, moves, shift, leftovers))
+    return Plan(steps, (*_remarks(site, moves, shift, leftovers), *remarks_on(steps, ran)))
 
 
 def plan_retire(site: Site, services: tuple[str, ...], sighting: Sighting) -> Plan | Unplannable:
@@ -129,7 +129,7 @@ def plan_retire(site: Site, services: tuple[str, ...], sighting: Sighting) -> Pl
         part
         for service in services
         if (share := sighting.share(service)).live
-        for part in _leftovers(sighting.at(service, share.live.other))
+        for part in _leftovers(sighting.at(service, share.live.other), site)
     )
     return Plan((Drain(parts), Retire(parts))) if parts else Plan(())
 
@@ -233,7 +233,7 @@ def _part(move: _Move) -> Part:
     return Part(move.service, move.to, move.count, move.release, before)
 
 
-def _leftovers(seen: InstallationSeen) -> tuple[Part, ...]:
+def _leftovers(seen: InstallationSeen, site: Site) -> tuple[Part, ...]:
     """One part for each release that runs (or would be started again) on a color that does not
     serve.
     """
@@ -244,7 +244,9 @@ def _leftovers(seen: InstallationSeen) -> tuple[Part, ...]:
         Part(
             seen.service,
             seen.color,
-            max(i.index for i in seen.instances if i.release == release) + 1,
+            site.service(seen.service).placement.up_to(
+                max(i.index for i in seen.instances if i.release == release)
+            ),
             release,
             Before(seen.current, seen.running(release), staged=True),
         )

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from orchestrator.core.away import steps_without, why_not, without
 from orchestrator.core.health import Verdict
 from orchestrator.core.model import Policy, Site
 from orchestrator.core.record import (
@@ -266,10 +267,28 @@ def _granted(rollout: Rollout, granted: Granted, entry: Entry) -> Rollout:
         return replace(rollout, asked=(*rollout.asked, entry))
     return replace(rollout, granted=(*rollout.granted, granted))
 
+        case What.WITHOUT if not why_not_without(rollout, asked.target):
+            return _go_on_without(rollout, asked.target)
 
 def why_no_grant(rollout: Rollout, granted: Granted, at_s: float) -> str:
     """Why a grant does not count; empty where it does."""
     gate = rollout.gate
+def why_not_without(rollout: Rollout, host: str) -> str:
+    """Why it cannot go on without this host; empty where it can."""
+    return why_not(rollout.site, host, rollout.steps)
+
+
+def _go_on_without(rollout: Rollout, host: str) -> Rollout:
+    """Its parts shrink, done or not. What failed may have failed for that host: it is tried anew.
+
+    What was found of the others stays found, and so does a grant.
+    """
+    fewer = steps_without(rollout.steps, rollout.site, host)
+    site = without(rollout.site, (host,))
+    rollout = _anew(rollout) if rollout.stuck else replace(rollout, failures=0)
+    return replace(rollout, steps=fewer, site=site)
+
+
     if gate is None or gate.name != granted.gate:
         return f"no gate {granted.gate!r} stands open"
     if granted.attempt != rollout.attempt:

@@ -28,12 +28,14 @@ FOLLOW_S = 0.2  # how often a wait looks for news
 class Standing:
     """Where an advance ended.
 
-    Closed (no wait), at a wait, or stopped on the way because somebody asked us to.
+    Closed (no wait), at a wait, or stopped on the way because somebody asked us to. `elsewhere`:
+    a host was taken out, and the rollout goes on in a world without it.
     """
 
     chronicle: Chronicle
     wait: Wait | None = None
     stopped: bool = False
+    elsewhere: bool = False
 
 
 async def advance(driver: Driver, *, wait_for: tuple[For, ...] = (For.RETRY,)) -> Standing:
@@ -47,6 +49,8 @@ async def advance(driver: Driver, *, wait_for: tuple[For, ...] = (For.RETRY,)) -
     while (rollout := await _read_on(driver)) is not None:
         if driver.stop.is_set():
             return Standing(driver.chronicle, stopped=True)
+        if rollout.site != driver.world.site:
+            return Standing(driver.chronicle, elsewhere=True)
         move = decide(rollout, driver.world.clock.now())
         assert move is not None
         if isinstance(move, Wait):
@@ -80,6 +84,9 @@ async def _look_back(driver: Driver) -> None:
     """The first survey of this drive: it raises the epoch everywhere before anything is decided."""
     sighting = await survey(driver.world, driver.epoch)
     rollout = driver.chronicle.open
+    if rollout is not None and any(s.placement.away for s in rollout.site.services):
+        with contextlib.suppress(Refused, Unreachable):  # a switch sends nobody to who is away
+            await driver.world.switch.ensure(driver.epoch)
     if rollout is None or sighting.unreached:
         return
     if not sighting.switch.up:  # after a reboot, say: nobody else would start it

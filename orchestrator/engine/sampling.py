@@ -61,7 +61,8 @@ async def sample_through_switch(world: World, part: Part) -> Sample | None:
 
 async def any_answers(world: World, part: Part) -> bool:
     """Whether any instance of the part is good, now. The first good answer is enough."""
-    looks = [asyncio.ensure_future(sample(world, part, i)) for i in range(part.count)]
+    numbers = world.site.service(part.service).placement.first(part.count)
+    looks = [asyncio.ensure_future(sample(world, part, i)) for i in numbers]
     try:
         for look in asyncio.as_completed(looks):
             if (await look).found is Found.GOOD:

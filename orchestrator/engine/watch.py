@@ -108,7 +108,7 @@ async def _watching(driver: Driver, parts: tuple[Part, ...]) -> _Round:
     watch = _Round(driver)
     for part in parts:
         probing = (await described(driver.world, part.service, part.release)).probing
-        watch.watched += [_Watched(part, i, probing) for i in range(part.count)]
+        watch.watched += [_Watched(part, i, probing) for i in _numbers(driver.rollout, part)]
     return watch
 
 
@@ -193,7 +193,11 @@ async def prove_again(driver: Driver) -> Well | Ill:
     if changed := not_as_found(driver.rollout, sighting):
         return changed
     bad = await asyncio.gather(
-        *(_still_good(driver, part, i) for part in proof.parts for i in range(part.count))
+        *(
+            _still_good(driver, part, i)
+            for part in proof.parts
+            for i in _numbers(driver.rollout, part)
+        )
     )
     if why := next((b for b in bad if b), None):
         return Ill(Trouble.ILL, why, prove_at)
@@ -207,7 +211,7 @@ def not_as_found(rollout: Rollout, sighting: Sighting) -> Ill | None:
     for part in () if proof.lenient else proof.parts:
         if not sighting.saw(part.service, part.color):
             return Ill(Trouble.UNREACHABLE, _unseen(sighting))
-        for i in range(part.count):
+        for i in _numbers(rollout, part):
             seen = _instance(sighting, part, i)
             who = f"{part.service} {part.color.value} #{i}"
             if seen is None or not seen.running:
@@ -342,6 +346,10 @@ async def drain(driver: Driver, step: Drain, since_s: float) -> Found_:
 
 def _unseen(sighting: Sighting) -> str:
     return "; ".join(sighting.unreached) or "it could not be looked at"
+
+
+def _numbers(rollout: Rollout, part: Part) -> tuple[int, ...]:
+    return rollout.site.service(part.service).placement.first(part.count)
 
 
 def _instance(sighting: Sighting, part: Part, instance: int) -> InstanceSeen | None:

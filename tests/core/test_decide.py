@@ -240,8 +240,14 @@ REQUESTS: dict[str, tuple[Opened, tuple[Record, ...], Record, Move]] = {
             asked(what),
             Answer(FIRST, f"{what.value} has to wait until this rollout has closed"),
         )
-        for what in (What.RETIRE, What.MEND, What.ACCEPT, What.WITHOUT)
+        for what in (What.RETIRE, What.MEND, What.ACCEPT, What.READMIT)
     },
+    "without a host that it does not have": (
+        OPENED,
+        (),
+        replace(asked(What.WITHOUT), target="web9"),
+        Answer(FIRST, "the site has no host 'web9'"),
+    ),
     "a grant for no gate": (
         OPENED,
         (),

@@ -104,11 +104,13 @@ Ends = tuple[tuple[str, int], ...]
 
 
 def ends(site: Site, service: Service, color: Color) -> Ends:
-    """Host and port of each instance: on this machine, or on the hosts that it is on."""
+    """Host and port of each instance: on this machine, or on the hosts that it is on and that are
+    not away.
+    """
     place = service.placement
     addresses = {host.name: host.address for host in site.hosts}
     hosts = [addresses[name] for name in place.hosts] or ["127.0.0.1"] * place.count
-    return tuple((host, place.port(color, i)) for i, host in enumerate(hosts))
+    return tuple((hosts[i], place.port(color, i)) for i in place.instances)
 
 
 # -- Addresses -----------------------------------------------------------------------------

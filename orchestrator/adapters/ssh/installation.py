@@ -75,8 +75,8 @@ class SshInstallation:
         fields = await self._who(epoch)
         wanted: dict[Host, list[str]] = {}
         for service in self._site.services:
-            for name in service.placement.hosts:
-                wanted.setdefault(self._hosts[name], []).append(service.name)
+            for host in self._of_service(service.name):
+                wanted.setdefault(host, []).append(service.name)
         asked = {
             host: self._agents.ask(host, "look", {**fields, "services": services})
             for host, services in wanted.items()
@@ -118,7 +118,7 @@ class SshInstallation:
         """Secrets and templates first; then what every host says of disk and port."""
         service = self._book.read(part.service, part.release) or self._site.service(part.service)
         values = await secrets.resolve(service.recipe, self._site.folder, self.redactor)
-        for instance in range(part.count):
+        for instance in self._numbers(part):
             self._launch(service, part, instance, values)
         port = service.placement.port(part.color, 0)
         fields = {**await self._who(None), "ports": [port]}
@@ -198,7 +198,7 @@ class SshInstallation:
             self._agents.ask(
                 host, "start", {**who, **self._launch(service, part, instance, values)}
             )
-            for instance, host in enumerate(self._of(part))
+            for instance, host in zip(self._numbers(part), self._of(part), strict=True)
         )
         _raise_worst(await asyncio.gather(*starts, return_exceptions=True))
 
@@ -238,11 +238,16 @@ class SshInstallation:
     def _host(self, service: str, instance: int) -> Host:
         return self._hosts[self._site.service(service).placement.hosts[instance]]
 
+    def _numbers(self, part: Part) -> tuple[int, ...]:
+        return self._site.service(part.service).placement.instances[: part.count]
+
     def _of(self, part: Part) -> tuple[Host, ...]:
-        return self._of_service(part.service)[: part.count]
+        return tuple(self._host(part.service, instance) for instance in self._numbers(part))
 
     def _of_service(self, service: str) -> tuple[Host, ...]:
-        return tuple(self._hosts[n] for n in self._site.service(service).placement.hosts)
+        """But for those that are away: nobody speaks to them."""
+        numbers = self._site.service(service).placement.instances
+        return tuple(self._host(service, instance) for instance in numbers)
 
     # -- Secrets in texts --------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 Pure. Instance i of a service is what runs on the i-th of its hosts. A release is *staged* where all
 of them have it, and *partly* so where only some do; they point at a release where all say so.
-A service of which a host did not answer is left out: nothing may rest on half a look.
+A service of which a host did not answer is left out: nothing may rest on half a look. Hosts that
+are away are not asked and not missed.
 
 What a host says is checked here: shapes, lengths, names. Its texts are made plain, and secrets are
 taken out of them.
@@ -32,7 +33,7 @@ def merged(site: Site, answers: Mapping[str, Json], clean: Clean) -> tuple[Insta
     return tuple(
         _color(service, color, answers, clean)
         for service in site.services
-        if all(host in answers for host in service.placement.hosts)
+        if all(service.placement.hosts[i] in answers for i in service.placement.instances)
         for color in Color
     )
 
@@ -43,7 +44,8 @@ def _color(
     staged: list[frozenset[Release]] = []
     current: list[Release | None] = []
     instances = []
-    for index, host in enumerate(service.placement.hosts):
+    for index in service.placement.instances:
+        host = service.placement.hosts[index]
         here = _service(answers[host], service.name, host)
         at = _table(_table(here.get("colors"), host).get(color.value), host)
         staged.append(frozenset(_releases(here.get("staged"), host)))

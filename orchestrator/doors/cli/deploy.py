@@ -47,7 +47,7 @@ def deploy(  # noqa: PLR0913 - a parameter for each flag
         from orchestrator.doors.cli.wishes import wish_of
 
         policy = with_hold(with_soak(visit.file.policy, soak), hold, no_hold)
-        visit.use(visit.file)
+        visit.use(visit.next_site)
         wanted = wish_of(wish, visit.file, visit.world.artifacts, again=again)
         return await _deployed(visit, wanted, policy, grant=switch, wait=wait)
 

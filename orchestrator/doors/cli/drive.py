@@ -8,6 +8,8 @@ the command takes the lease and does it itself. No policy is in here; that is in
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from orchestrator.core.decide import For, Wait, decide
@@ -59,7 +61,9 @@ async def drive_once(
             if is_open is None or is_open.id != rollout:
                 return Standing(driver.chronicle)
             if is_open.site == visit.world.site:
-                return await _advance(visit, driver, wait_for)
+                standing = await _advance(visit, driver, wait_for)
+                if not standing.elsewhere:
+                    return standing
         await visit.recall()  # the world is made ready for the site that it was opened with
 
 
@@ -157,11 +161,7 @@ async def open_and_drive(
 
     No standing where nothing was opened. Raises `Busy`, `Refused`.
     """
-    visit.use(visit.file)
-    async with driving(visit.world, by=visit.by, doing=doing) as driver:
-        await visit.catch_up()
-        _know(visit, driver)
-        await answer_strays(driver)
+    async with at_site(visit, doing) as driver:
         if driver.chronicle.open is not None:
             return Other(driver.chronicle.open)
         with visit.stops.of(driver):
@@ -173,7 +173,28 @@ async def open_and_drive(
             await visit.world.journal.ask(granted)
             await driver.catch_up()
             standing = await _advance(visit, driver, wait_for)
-        return considered, standing
+    if standing.elsewhere:
+        assert considered.opened is not None
+        number = considered.opened.rollout
+        standing = await carry_on(visit, number, doing=doing, wait_for=wait_for)
+        if grant and (granted := granting(standing, visit.by)):
+            await ask(visit, granted)
+            standing = await carry_on(visit, number, doing=doing, wait_for=wait_for)
+    return considered, standing
+
+
+@asynccontextmanager
+async def at_site(visit: Visit, doing: str) -> AsyncIterator[Driver]:
+    """Drive the site as it is now: as its file says, without the hosts that were taken out."""
+    while True:
+        visit.use(visit.site)
+        async with driving(visit.world, by=visit.by, doing=doing) as driver:
+            await visit.catch_up()
+            _know(visit, driver)
+            await answer_strays(driver)
+            if driver.chronicle.open is not None or visit.site == visit.world.site:
+                yield driver
+                return
 
 
 async def _opened(visit: Visit, driver: Driver, wish: Wish, policy: Policy) -> Considered:

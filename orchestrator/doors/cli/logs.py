@@ -62,10 +62,10 @@ async def _read(
     visit: Visit, service: str, colors: tuple[Color, ...], lines: int
 ) -> dict[str, list[str]]:
     """The last lines of each instance, by `web green #0`; in the order of colors and instances."""
-    count = visit.world.site.service(service).placement.count
+    numbers = visit.world.site.service(service).placement.instances
     found = {}
     for color in colors:
-        for instance in range(count):
+        for instance in numbers:
             text = await visit.world.installation.log(service, color, instance, lines)
             found[f"{service} {color.value} #{instance}"] = text.splitlines()[-lines:]
     return found

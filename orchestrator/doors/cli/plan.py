@@ -53,7 +53,7 @@ async def _considered(visit: Visit, words: list[str], *, again: bool) -> tuple[C
     from orchestrator.doors.cli.wishes import wish_of
     from orchestrator.engine.opening import consider
 
-    visit.use(visit.file)
+    visit.use(visit.next_site)
     wish = wish_of(words, visit.file, visit.world.artifacts, again=again)
     if (is_open := visit.chronicle.open) is not None:
         visit.say(f"Rollout {is_open.id} is open; this is a plan from where things stand now.")

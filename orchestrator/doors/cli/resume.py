@@ -88,7 +88,7 @@ def name_differences(visit: Visit, rollout: Rollout) -> None:
     """Say what the site file says otherwise by now; the rollout goes on with what it said then."""
     from orchestrator.config.differences import differences
 
-    for sentence in differences(rollout.site, visit.file):
+    for sentence in differences(rollout.site, visit.next_site):
         visit.say(f"bg.yaml has changed: {sentence}.")
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from orchestrator.config.mistakes import BadSite
+from orchestrator.core.away import without
 from orchestrator.core.chronicle import Chronicle, fold
 from orchestrator.core.model import Color, Site
 from orchestrator.core.record import Entry
@@ -62,8 +63,18 @@ class Visit:
         recalled = await self.world.journal.recall()
         self.chronicle, self.last = recalled.chronicle, recalled.last
         self.told.know(self.chronicle, self.last)
-        self.use(self.chronicle.open.site if self.chronicle.open else self.file)
+        self.use(self.site)
         return self.chronicle
+
+    @property
+    def site(self) -> Site:
+        """The site that counts now: that of the open rollout, where there is one."""
+        return self.chronicle.open.site if self.chronicle.open else self.next_site
+
+    @property
+    def next_site(self) -> Site:
+        """The site that the next plan is of: the file's, without the hosts that are gone."""
+        return without(self.file, self.chronicle.away)
 
     def use(self, site: Site) -> None:
         if site != self.world.site:
