@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.table import Row, as_markdown, as_text
 
-MEASURES = ("flips", "kills", "hold", "journal", "proving", "starting")
+MEASURES = ("flips", "kills", "hold", "journal", "proving", "proxies", "starting")
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
