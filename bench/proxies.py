@@ -25,8 +25,8 @@ from typing import Any
 from bench.flip_place import answering, begun, ended
 from bench.table import Row
 from e2e.load import Flip, Load
-from orchestrator.adapters.haproxy.far import Args
 from orchestrator.core.model import Color, Pin, Share
+from orchestrator.proxies.far import Args
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "agents"))  # the modules of the agent, as they find each other

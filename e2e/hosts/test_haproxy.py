@@ -14,7 +14,6 @@ import pytest
 
 from e2e.hosts.fleet import Fleet
 from e2e.hosts.host import Host as Machine
-from orchestrator.adapters.haproxy.far import Args
 from orchestrator.adapters.haproxy.fragment import fragment
 from orchestrator.adapters.haproxy.switch import HaproxySwitch
 from orchestrator.adapters.ssh.agents import Agents
@@ -33,6 +32,7 @@ from orchestrator.core.model import (
     Site,
 )
 from orchestrator.ports.trouble import Refused, Unreachable
+from orchestrator.proxies.far import Args
 
 PORT = 8080
 BLUE, GREEN = Share(100, 0), Share(0, 100)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 
-from orchestrator.adapters.haproxy.far import Far
 from orchestrator.adapters.haproxy.proxy import Proxy
 from orchestrator.core.model import Site
 from orchestrator.ports.trouble import Trouble
+from orchestrator.proxies.far import Far
 
 Found = tuple[bool, str]
 """Whether it is wrong, and what."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from orchestrator.adapters.haproxy import lua, names
 from orchestrator.core.model import Color, Pin, ProxySpec, Route, Service, Site
+from orchestrator.proxies import addresses
 
 _LASTS = ("{ req.hdr(upgrade) -m found }", "{ req.hdr(accept) -m sub -i text/event-stream }")
 
@@ -38,14 +39,17 @@ def fragment(site: Site, spec: ProxySpec) -> str:
 
 
 def sections(site: Site, spec: ProxySpec) -> tuple[Section, ...]:
-    services = names.at_home(site, spec)
-    ports = names.ports(site)
+    services = addresses.at_home(site, spec)
+    ports = addresses.ports(site)
     return (
         _global(site, spec),
         _outer(site, spec),
-        *(_inner(site, spec, pin, ports[names.pin_place(pin)]) for pin in names.pins(site, spec)),
         *(
-            _preview(site, service, color, ports[names.preview_place(service.name, color)])
+            _inner(site, spec, pin, ports[addresses.pin_place(pin)])
+            for pin in addresses.pins(site, spec)
+        ),
+        *(
+            _preview(site, service, color, ports[addresses.preview_place(service.name, color)])
             for service in services
             for color in Color
         ),
@@ -67,7 +71,7 @@ def _outer(site: Site, spec: ProxySpec) -> Section:
     service, color = names.variable(site, "service"), names.variable(site, "color")
     behind = [
         (one.name, one.behind)
-        for one in names.at_home(site, spec)
+        for one in addresses.at_home(site, spec)
         if one.behind and one.behind.switch == spec.name
     ]
     lines = [
@@ -78,16 +82,16 @@ def _outer(site: Site, spec: ProxySpec) -> Section:
     if site.policy.hold is not None:
         held = f"{{ var({service}),map_str_int({names.holds_map(site, spec)},0) gt 0 }}"
         lines.append(f"http-request lua.{lua.action(site)} if {held}")
-    lookup = f"var({service}),map_str({names.colors_map(site, spec)},{names.NOBODY})"
+    lookup = f"var({service}),map_str({names.colors_map(site, spec)},{addresses.NOBODY})"
     lines.append(f"http-request set-var({color}) {lookup}")
     ours = f"{{ var({service}) -m found }}"
     # A backend that does not exist would lead to the default one of the user's.
-    nobody = f"{{ var({color}) -m str {names.NOBODY} }}"
+    nobody = f"{{ var({color}) -m str {addresses.NOBODY} }}"
     lines.append(f"use_backend {names.prefix(site)}nobody if {ours} {nobody}")
     lines += _ways(site, f"%[var({service})]", f"%[var({color})]", ours)
     own = (
         "# These lines may stand in a frontend of your own instead.",
-        f"bind :{names.outer_port(spec)}",
+        f"bind :{addresses.outer_port(spec)}",
     )
     return Section(f"frontend {names.prefix(site)}edge", tuple(lines), own, anywhere=True)
 
@@ -123,7 +127,9 @@ def _ways(site: Site, service: str, color: str, condition: str = "") -> list[str
 
 def _inner(site: Site, spec: ProxySpec, pin: Pin, port: int) -> Section:
     color = names.variable(site, "color")
-    lookup = f"str({names.pin_key(pin)}),map_str({names.colors_map(site, spec)},{names.NOBODY})"
+    lookup = (
+        f"str({addresses.pin_key(pin)}),map_str({names.colors_map(site, spec)},{addresses.NOBODY})"
+    )
     lines = (
         f"bind :{port}",
         "mode http",
@@ -151,23 +157,11 @@ def _backends(site: Site, service: Service, color: Color) -> list[Section]:
     if site.policy.hold is not None:
         ways.insert(1, names.stream_backend(site, service.name, color))
     servers = tuple(
-        f"server {name} {address}" for name, address in servers_of(site, service, color)
+        f"server {name} {address}" for name, address in addresses.servers_of(site, service, color)
     )
     # What no instance can have seen is asked of another one.
     again = ("mode http", "retries 3", "option redispatch 1")
     return [Section(f"backend {way}", (*again, *servers)) for way in ways]
-
-
-def servers_of(site: Site, service: Service, color: Color) -> tuple[tuple[str, str], ...]:
-    """Name and address of each instance of a color."""
-    addresses = {host.name: host.address for host in site.hosts}
-    place = service.placement
-    return tuple(
-        (name, f"{addresses[name]}:{place.port(color, index)}")
-        for index, name in enumerate(place.hosts)
-    ) or tuple(
-        (f"i{index}", f"127.0.0.1:{place.port(color, index)}") for index in range(place.count)
-    )
 
 
 def _nobody(site: Site) -> Section:

@@ -1,56 +1,25 @@
 """One HAProxy of a switch: its verbs as calls, its answers as values.
 
-The one rule: what it says is believed about itself alone. Whether several agree is `seen`'s to say,
-and what to do where one does not follow `flips`' to decide.
+`proxies.proxy.Proxy` on HAProxy, and what only HAProxy can: hold. The one rule: what it says is
+believed about itself alone.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from orchestrator.adapters.haproxy import fragment, lua, names
-from orchestrator.adapters.haproxy.far import Answer, Far, named
+from orchestrator.adapters.haproxy import lua, names
 from orchestrator.adapters.haproxy.missing import missing
 from orchestrator.core.model import Color, ProxySpec, Site
 from orchestrator.ports.trouble import Refused, Unreachable
+from orchestrator.proxies import addresses
+from orchestrator.proxies.far import Answer, Far, named
+from orchestrator.proxies.proxy import Looked, Prepared, Sent
 
 TERM_S = 0.5  # how long a hold lasts of itself
 _SHOWN = 12  # missing lines in one sentence
-
-
-@dataclass(frozen=True, slots=True)
-class Looked:
-    """What one HAProxy serves (`running`; None: it is not to be had), and what its file says."""
-
-    running: dict[str, str] | None
-    file: dict[str, str] | None
-    whole: bool  # the file is as bg wrote it
-    why: str = ""  # why it is not running
-    older: int = 0  # processes of before a reload that still serve old connections
-    counts: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """`pid` 0: HAProxy is away, and only its file can change."""
-
-    before: dict[str, str]
-    wanted: dict[str, str]
-    pid: int
-    version: int
-    why: str
-    clock_s: float  # of the host, when it was prepared
-    heard_s: float  # of this machine, when that was heard
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    flipped: bool
-    laid: bool  # HAProxy being away, its file says so
-    late: bool  # the hold did not stand any more
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +40,39 @@ class Proxy:
         said = await self._ask("proxy_look", epoch, ends_holds=ends_holds)
         if not said.yes("up"):
             return Looked(None, said.texts("file"), said.yes("whole"), said.words("why"))
-        running = said.texts("running")
+        running, older = said.texts("running"), said.number("older")
         return Looked(
             running,
             said.texts("file"),
             said.yes("whole"),
             "" if running is not None else "it has none of bg's maps",
-            said.number("older"),
-            said.numbers("counts"),
+            older,
+            _older(older),
+            self._counted(said.numbers("counts")),
         )
+
+    def _counted(self, counts: Mapping[str, int]) -> dict[tuple[str, Color], int]:
+        return {
+            (service.name, color): sum(
+                counts.get(way(self.site, service.name, color), 0)
+                for way in (names.backend, names.stream_backend)
+            )
+            for service in addresses.at_home(self.site, self.spec)
+            for color in Color
+        }
 
     # -- Flipping ----------------------------------------------------------------------------
 
     async def prepare(self, changes: Mapping[str, str], epoch: int) -> Prepared:
-        keys = names.keys(self.site, self.spec)
+        keys = addresses.keys(self.site, self.spec)
         said = await self._ask("proxy_prepare", epoch, keys=keys, changes=dict(changes))
         before, wanted = said.texts("before"), said.texts("wanted")
         if before is None or wanted is None:
             raise Unreachable(f"{self.host}: its answer makes no sense (before, wanted)")
         pid, version = said.number("pid"), said.number("version")
         clock_s, why = said.seconds("clock_s"), said.words("why")
-        return Prepared(before, wanted, pid, version, why, clock_s, time.monotonic())
+        process = str(pid) if pid else ""
+        return Prepared(before, wanted, process, why, clock_s, time.monotonic(), version)
 
     async def send(
         self, what: Prepared, epoch: int, held: Iterable[str] = (), *, within_s: float
@@ -102,7 +83,7 @@ class Proxy:
             "proxy_send",
             epoch,
             wanted=what.wanted,
-            pid=what.pid,
+            pid=int(what.process or 0),
             version=what.version,
             held=sorted(held),
             until_s=max(until_s, 0.001),
@@ -145,11 +126,11 @@ class Proxy:
     async def ensure(self, epoch: int) -> None:
         """Files laid where they are missing. `Refused`: what its configuration lacks."""
         site, spec = self.site, self.spec
-        holding = [s.name for s in names.at_home(site, spec)] if site.policy.hold else []
+        holding = [s.name for s in addresses.at_home(site, spec)] if site.policy.hold else []
         await self._ask(
             "proxy_lay",
             epoch,
-            keys=names.keys(site, spec),
+            keys=addresses.keys(site, spec),
             lua=lua.text(site, spec),
             services=holding,
         )
@@ -178,12 +159,9 @@ class Proxy:
         running = said.lists("servers")
         # The name of a host is HAProxy's to resolve, so only ports are compared.
         servers = all(
-            {address.rpartition(":")[2] for _, address in fragment.servers_of(site, service, color)}
-            <= {
-                address.rpartition(":")[2]
-                for address in running.get(names.backend(site, service.name, color), ())
-            }
-            for service in names.at_home(site, spec)
+            {_port(address) for _, address in addresses.servers_of(site, service, color)}
+            <= {_port(one) for one in running.get(names.backend(site, service.name, color), ())}
+            for service in addresses.at_home(site, spec)
             for color in Color
         )
         return servers and {path.rpartition("/")[2] for path in maps} <= ends
@@ -197,6 +175,19 @@ class Proxy:
     def _refuse_away(self, said: Answer) -> None:
         if not said.yes("up"):
             raise Unreachable(named(self.host, said.words("why")))
+
+
+def _port(address: str) -> str:
+    return address.rpartition(":")[2]
+
+
+def _older(count: int) -> str:
+    if not count:
+        return ""
+    return (
+        f"{count} HAProxy of before a reload still serves old connections, by the colors it had"
+        " then"
+    )
 
 
 def _spoken(files: tuple[str, ...], lacking: tuple[str, ...]) -> str:

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 
 from orchestrator.adapters.haproxy import lua, names
 from orchestrator.adapters.haproxy import proxy as proxies
-from orchestrator.adapters.haproxy.flips import all_of
 from orchestrator.adapters.haproxy.proxy import Proxy
 from orchestrator.core.model import Color
 from orchestrator.core.stillness import Held
 from orchestrator.ports.trouble import Superseded, Trouble
+from orchestrator.proxies import addresses
+from orchestrator.proxies.flips import all_of
 
 RENEW_S = 0.1
 LET_GO_S = 0.5  # until all who waited have gone on; what then does not answer lets go by itself
@@ -36,7 +37,7 @@ class Hold:
 
     def at(self, proxy: Proxy) -> tuple[str, ...]:
         """What is held of this proxy's services."""
-        own = {service.name for service in names.at_home(proxy.site, proxy.spec)}
+        own = {service.name for service in addresses.at_home(proxy.site, proxy.spec)}
         return tuple(name for name in self.services if name in own)
 
     async def begin(self, for_s: float) -> None:

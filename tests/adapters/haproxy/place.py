@@ -27,12 +27,12 @@ from bg_agent.places import Host as AgentHost
 from bg_agent.table import VERBS
 
 from e2e.sample import Answering, Identity, Upstream
-from orchestrator.adapters.haproxy import names
-from orchestrator.adapters.haproxy.far import Args
 from orchestrator.adapters.haproxy.fragment import fragment
 from orchestrator.adapters.haproxy.switch import HaproxySwitch
 from orchestrator.core.model import Color, Host, Pin, ProxySpec, Share, Site
 from orchestrator.ports.trouble import Refused, Superseded, Unreachable
+from orchestrator.proxies import addresses
+from orchestrator.proxies.far import Args
 from tests.adapters.envoy import edge
 from tests.conftest import find_ports
 
@@ -237,7 +237,7 @@ def free_site(state: Path, proxies: int) -> Site:
     for turn in range(100):
         port = find_ports(20)
         described = site(state, port, proxies, name=f"shop{port}-{turn}")
-        if all(is_free(one) for one in names.ports(described).values()):
+        if all(is_free(one) for one in addresses.ports(described).values()):
             return described
     raise RuntimeError("no free ports")
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator.adapters.haproxy.far import Args
 from orchestrator.adapters.haproxy.proxy import Proxy
 from orchestrator.ports.trouble import Refused, Superseded, Unreachable
+from orchestrator.proxies.far import Args
 from tests.adapters.haproxy.place import ALL_BLUE, ALL_GREEN, Near, Place, new_place
 
 BOTH_BLUE = {"web": ALL_BLUE, "api": ALL_BLUE}

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.haproxy import lua, names
-from orchestrator.adapters.haproxy.fragment import fragment, sections, servers_of
+from orchestrator.adapters.haproxy.fragment import fragment, sections
 from orchestrator.adapters.haproxy.missing import missing
 from orchestrator.core.model import Color, Hold, Host, Placement, Policy, Site
+from orchestrator.proxies import addresses
 from tests.adapters.envoy.edge import service
 from tests.adapters.haproxy.place import DEFAULTS, MAPS, SOCKET, site
 
@@ -76,7 +77,7 @@ def test_what_the_user_made_of_it_is_the_users(described: Site) -> None:
     ):
         assert before in own
         own = own.replace(before, after)
-    inner = f"bind :{names.ports(described)['inner/web/blue/api']}"
+    inner = f"bind :{addresses.ports(described)['inner/web/blue/api']}"
     own = own.replace(inner, inner.replace(":", "10.0.0.7:"))
     assert missing(own, described, spec) == ()
 
@@ -102,7 +103,7 @@ def test_servers_are_the_instances_where_the_site_has_them(tmp_path: Path) -> No
     web = replace(described.service("web"), placement=Placement(2, 8110, 8120, ("w1", "w2")))
     hosts = (Host("w1", "10.0.0.1"), Host("w2", "w2.example"))
     described = replace(described, services=(web,), hosts=hosts)
-    assert servers_of(described, web, Color.GREEN) == (
+    assert addresses.servers_of(described, web, Color.GREEN) == (
         ("w1", "10.0.0.1:8120"),
         ("w2", "w2.example:8120"),
     )
@@ -110,9 +111,9 @@ def test_servers_are_the_instances_where_the_site_has_them(tmp_path: Path) -> No
 
 def test_addresses_stay_when_the_site_grows(tmp_path: Path) -> None:
     described = site(tmp_path, 25000)
-    before = names.ports(described)
+    before = addresses.ports(described)
     grown = replace(described, services=(*described.services, service("mail", 19000, "/mail")))
-    after = names.ports(grown)
+    after = addresses.ports(grown)
     assert before.items() <= after.items()
     assert len(set(after.values())) == len(after)
 

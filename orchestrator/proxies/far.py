@@ -1,4 +1,4 @@
-"""How a HAProxy on another host is spoken to: one question, one answer, through what runs there.
+"""How a proxy on another host is spoken to: one question, one answer, through what runs there.
 
 The one rule: an answer comes from a host, so it is read with suspicion; what makes no sense is as
 good as no answer. It refuses to know how the question travels.

@@ -1,6 +1,6 @@
 """What the proxies of a switch say, merged: who gets traffic, and where they disagree.
 
-The one rule: nobody is outvoted. Where a running HAProxy says something else than its file or than
+The one rule: nobody is outvoted. Where a running proxy says something else than its file or than
 another proxy, the switch is not up, and the note names both. Pure.
 """
 
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from orchestrator.adapters.haproxy import names
-from orchestrator.adapters.haproxy.far import named
-from orchestrator.adapters.haproxy.proxy import Looked
 from orchestrator.core.model import Color, ProxySpec, Share, Site
 from orchestrator.core.sight import Connections, SwitchSeen
+from orchestrator.proxies import addresses
+from orchestrator.proxies.far import named
+from orchestrator.proxies.proxy import Looked
 
 Looks = Mapping[str, Looked | str]  # by host; a text: it did not answer, and why
 
@@ -22,7 +22,7 @@ def merged(site: Site, spec: ProxySpec, looks: Looks) -> SwitchSeen:
     away = [named(host, why) for host, why in looks.items() if isinstance(why, str)]
     running = {host: look.running for host, look in seen.items() if look.running is not None}
     away += [f"{host}: {look.why}" for host, look in seen.items() if look.running is None]
-    keys = names.keys(site, spec)
+    keys = addresses.keys(site, spec)
     files = [look.file or {} for look in seen.values()]
     said = next(iter(running.values()), None)
     wrong = [*_differences(seen, keys), *_disagreement(running, keys)]
@@ -35,11 +35,11 @@ def merged(site: Site, spec: ProxySpec, looks: Looks) -> SwitchSeen:
         up = not away and not wrong
     notes = [*wrong, *away, *_remarks(seen)]
     return SwitchSeen(
-        shares=tuple((one.name, _share(said, one.name)) for one in names.at_home(site, spec)),
+        shares=tuple((one.name, _share(said, one.name)) for one in addresses.at_home(site, spec)),
         pins=tuple(
             (pin, color)
-            for pin in names.pins(site, spec)
-            if (color := _color(said, names.pin_key(pin))) is not None
+            for pin in addresses.pins(site, spec)
+            if (color := _color(said, addresses.pin_key(pin))) is not None
         ),
         connections=_connections(site, spec, seen.values()),
         up=up,
@@ -48,7 +48,7 @@ def merged(site: Site, spec: ProxySpec, looks: Looks) -> SwitchSeen:
 
 
 def color_of(color: Color | None) -> str:
-    return color.value if color else names.NOBODY
+    return color.value if color else addresses.NOBODY
 
 
 def _color(entries: Mapping[str, str], key: str) -> Color | None:
@@ -97,13 +97,7 @@ def _remarks(seen: Mapping[str, Looked]) -> list[str]:
     edited = [
         f"{h}: the colors' file is not as bg wrote it" for h, s in seen.items() if not s.whole
     ]
-    older = [
-        f"{host}: {look.older} HAProxy of before a reload still serves old connections, by the"
-        " colors it had then"
-        for host, look in seen.items()
-        if look.older
-    ]
-    return edited + older
+    return edited + [f"{host}: {look.remark}" for host, look in seen.items() if look.remark]
 
 
 def _spoken(key: str, color: Color | None) -> str:
@@ -120,12 +114,10 @@ def _connections(site: Site, spec: ProxySpec, looks: Iterable[Looked]) -> tuple[
     unknown = any(look.older for look in seen)
 
     def count(service: str, color: Color) -> int:
-        ways = (names.backend(site, service, color), names.stream_backend(site, service, color))
-        known = sum(look.counts.get(way, 0) for look in seen for way in ways)
-        return max(known, int(unknown))
+        return max(sum(look.counts.get((service, color), 0) for look in seen), int(unknown))
 
     return tuple(
         Connections(service.name, color, count(service.name, color))
-        for service in names.at_home(site, spec)
+        for service in addresses.at_home(site, spec)
         for color in Color
     )
