@@ -43,7 +43,12 @@ class Agents:
         progress: Progress | None = None,
     ) -> Json:
         session = await self._session(host)
-        return await session.ask(verb, fields, more_s=more_s, progress=progress)
+        try:
+            return await session.ask(verb, fields, more_s=more_s, progress=progress)
+        except Unreachable:
+            if session.ended and not _ended_itself(session):
+                self._shell.drop(host)  # the connection may be as dead as what ran over it
+            raise
 
     async def put(
         self, host: Host, words: dict[str, str], pieces: AsyncIterator[bytes], stall_s: float

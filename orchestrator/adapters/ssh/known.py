@@ -14,6 +14,11 @@ from typing import Any
 
 from orchestrator.ports.trouble import Refused
 
+
+class WrongKey(Refused):
+    """The host shows a key that cannot be believed."""
+
+
 USUAL = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts")
 
 
@@ -29,17 +34,19 @@ def files(configured: Any, host: str) -> list[str] | bytes:
     return there or b""
 
 
-def disproved(why: str, host: str, address: str, *, known: bool) -> Refused:
+def disproved(why: str, host: str, address: str, *, known: bool) -> WrongKey:
     """The refusal of a key, with what to do. `known`: another key of this host is known."""
     said = f"{host} ({address})"
     if "revoked" in why:
-        return Refused(f"{said} shows a host key that is revoked in known_hosts; give it a new one")
+        return WrongKey(
+            f"{said} shows a host key that is revoked in known_hosts; give it a new one"
+        )
     if known:
-        return Refused(
+        return WrongKey(
             f"{said} shows another host key than the one that is known: it was set up anew, or"
             f" somebody stands in between. Find out which; if it is right, `ssh-keygen -R"
             f" {address}` and `ssh {address}` once"
         )
-    return Refused(
+    return WrongKey(
         f"{said} shows a host key that is not in known_hosts; compare it, and `ssh {address}` once"
     )

@@ -20,6 +20,7 @@ from orchestrator.adapters.ssh.lines import Json, senseless
 from orchestrator.adapters.ssh.texts import plain
 from orchestrator.core.model import Color, Release, Service, Site
 from orchestrator.core.sight import InstallationSeen, InstanceSeen
+from orchestrator.ports.hosts import OnHost
 
 RELEASES_MAX = 2000
 VERSION_MAX, DIGEST_MAX, NOTE_MAX = 100, 64, 1200
@@ -63,6 +64,23 @@ def _color(
         partly=frozenset.union(*staged) - everywhere,
         agreed=count == len(current),
     )
+
+
+def on_host(
+    host: str, services: list[str], answer: Json
+) -> tuple[tuple[OnHost, ...], tuple[tuple[str, Release], ...]]:
+    """What one host alone says to `look`: what is there of each color, and what lies there."""
+    on, staged = [], []
+    for name in services:
+        here = _service(answer, name, host)
+        staged += [(name, release) for release in _releases(here.get("staged"), host)]
+        for color in Color:
+            at = _table(_table(here.get("colors"), host).get(color.value), host)
+            one = _instance(at, INDEX, host, (name, _text(at.get("remark")), lambda s, r, text: ""))
+            release = one.release if one.running or one.kept else _release(at.get("current"), host)
+            if release is not None or one.running or one.kept:
+                on.append(OnHost(name, color, release, one.running, one.kept, one.note))
+    return tuple(on), tuple(staged)
 
 
 def _instance(at: Json, index: int, host: str, about: tuple[str, str, Clean]) -> InstanceSeen:

@@ -8,14 +8,16 @@ users, keys, the agent, certificates, jump hosts. Only host keys are not a matte
 `known`), nobody is asked for a password, and nothing is forwarded.
 
 The one rule: everything ends in its time. A connection that is lost is opened anew by whoever needs
-it next. It refuses to know what is run.
+it next; a host that let one wait in vain is not waited for again for a while. It refuses to know
+what is run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +27,13 @@ from orchestrator.core.model import Host
 from orchestrator.ports.trouble import Refused, Trouble, Unreachable
 
 AT_ONCE = 64  # connections being opened; what runs over kept ones costs next to nothing
-CONNECT_S = 10.0
+DIAL_S = 3.0  # until somebody answers at all
+CONNECT_S = 10.0  # until the connection stands
 LOGIN_S = 20.0
-ALIVE_S = 5.0  # between two signs of life of a silent host …
-ALIVE_MAX = 3  # … of which so many may be missing
+ALIVE_S = 2.0  # between two signs of life of a silent host …
+ALIVE_MAX = 4  # … of which so many may be missing
+AGAIN_S = 10.0  # a host that was waited for in vain is taken for dead so long
+IN_VAIN_S = 1.0  # what fails sooner costs nothing to try again
 JUMPS_MAX = 4
 SAID_MAX = 64 * 1024  # bytes that are kept of what a program said
 
@@ -57,6 +62,7 @@ class Shell:
         self._open_s = open_s
         self._kept: dict[_Place, Any] = {}
         self._opening: dict[_Place, asyncio.Lock] = {}
+        self._dead: dict[_Place, tuple[float, Unreachable]] = {}  # since when, and what was said
         self._turns = asyncio.Semaphore(at_once)
 
     async def process(self, host: Host, command: str) -> Any:
@@ -129,8 +135,23 @@ class Shell:
                 return kept
             if depth > JUMPS_MAX:
                 raise Refused(f"{place.name}: more than {JUMPS_MAX} jump hosts in a row")
-            made = self._kept[place] = await self._open(place, depth)
+            made = self._kept[place] = await self._open_unless_dead(place, depth)
             return made
+
+    async def _open_unless_dead(self, place: _Place, depth: int) -> Any:
+        """Whoever else needs a host that just did not answer is told at once."""
+        since_s, why = self._dead.get(place, (-AGAIN_S, None))
+        began_s = time.monotonic()
+        if why is not None and began_s < since_s + AGAIN_S:
+            raise Unreachable(why.why)
+        try:
+            made = await self._open(place, depth)
+        except Unreachable as trouble:
+            if time.monotonic() >= began_s + IN_VAIN_S:
+                self._dead[place] = (time.monotonic(), trouble)
+            raise
+        self._dead.pop(place, None)
+        return made
 
     async def _open(self, place: _Place, depth: int) -> Any:
         import asyncssh
@@ -142,8 +163,13 @@ class Shell:
             options = await asyncssh.SSHClientConnectionOptions.construct(**settings)
             known_hosts = known.files(options.known_hosts, place.name)
             tunnel = await self._jump(options.tunnel, depth)
-            async with self._turns, asyncio.timeout(self._open_s):
-                return await asyncssh.connect(**settings, known_hosts=known_hosts, tunnel=tunnel)
+            async with self._turns, asyncio.timeout(self._open_s), asyncio.timeout(DIAL_S) as dial:
+                return await asyncssh.connect(
+                    **settings,
+                    known_hosts=known_hosts,
+                    tunnel=tunnel,
+                    client_factory=_client(lambda: dial.reschedule(None)),
+                )
         except Trouble:
             raise
         except asyncssh.HostKeyNotVerifiable as error:
@@ -165,6 +191,17 @@ class Shell:
         address, _, port = where.partition(":") if where.count(":") == 1 else (where, "", "")
         place = _Place(f"the jump host {address}", address, user or None, int(port or 0) or None)
         return await self._connection(place, depth + 1)
+
+
+def _client(answered: Callable[[], None]) -> Any:
+    """A client that says when somebody answered; the rest may take longer."""
+    import asyncssh
+
+    class Client(asyncssh.SSHClient):
+        def connection_made(self, conn: Any) -> None:
+            answered()
+
+    return Client
 
 
 def trouble_from(error: Exception, host: str) -> Trouble:
