@@ -1,7 +1,8 @@
 """An artifact as one file to send: an archive as it is, a folder as a tar of it.
 
 The one rule: the same content gives the same bytes, so that an upload that was cut goes on where it
-ended, also under another driver. Blocks; runs in a thread.
+ended, also under another driver. A tar has no name on the disk, so it goes with this process,
+however that ends. Blocks; runs in a thread.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO
 
 from orchestrator.ports.trouble import Refused
 from orchestrator.releases import archive, disk
@@ -27,7 +29,7 @@ class Packed:
     size: int
     content: str  # the artifact's digest
     stem: str  # what a folder around everything in it has to be called to be taken off
-    passing: bool  # made for this, to be deleted afterwards
+    made: IO[bytes] | None = None  # the tar, where one was made for this; it is gone once closed
 
     def pieces(self, offset: int) -> Iterator[bytes]:
         with disk.told(f"reading {self.path}"), open(self.path, "rb") as file:
@@ -36,30 +38,35 @@ class Packed:
                 yield data
 
     def throw_away(self) -> None:
-        if self.passing:
-            os.unlink(self.path)
+        if self.made is not None:
+            self.made.close()
 
 
 def pack(source: str, folder: str) -> Packed:
     """`folder`: where a tar may be made. `Refused` says what is wrong with the artifact."""
     content = archive.digest(source)
     if not os.path.isdir(source):
-        return _measured(source, content, archive.stem(source), passing=False)
+        return _measured(source, content, archive.stem(source), None)
     with disk.told(f"packing {source}"):
         disk.make_folder(folder)
-        file, path = tempfile.mkstemp(".tar", "", folder)
-        with os.fdopen(file, "wb") as out, tarfile.open(fileobj=out, mode="w") as tar:
-            _fill(tar, source, "")
-    return _measured(path, content, "", passing=True)
+        made: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - Packed closes it
+        try:
+            with tarfile.open(fileobj=made, mode="w") as tar:
+                _fill(tar, source, "")
+            made.flush()
+            return _measured(f"/proc/self/fd/{made.fileno()}", content, "", made)
+        except BaseException:
+            made.close()
+            raise
 
 
-def _measured(path: str, content: str, stem: str, *, passing: bool) -> Packed:
+def _measured(path: str, content: str, stem: str, made: IO[bytes] | None) -> Packed:
     whole, size = hashlib.sha256(), 0
     with disk.told(f"reading {path}"), open(path, "rb") as file:
         while data := file.read(CHUNK):
             whole.update(data)
             size += len(data)
-    return Packed(path, whole.hexdigest(), size, content, stem, passing)
+    return Packed(path, whole.hexdigest(), size, content, stem, made)
 
 
 def _fill(tar: tarfile.TarFile, source: str, above: str) -> None:

@@ -116,6 +116,20 @@ async def test_nothing_that_was_packed_stays_here(shop: HostsShop) -> None:
     assert not kept(shop)
 
 
+def test_what_is_packed_has_no_name_here_so_no_death_leaves_it(tmp_path: Path) -> None:
+    """S1, S13"""
+    source, folder = tmp_path / "release", tmp_path / "packed"
+    source.mkdir()
+    (source / "app").write_text("x" * 1_000_000)
+    packed = pack(str(source), str(folder))
+    try:
+        assert list(folder.iterdir()) == []
+        assert b"x" * 1_000_000 in b"".join(packed.pieces(0))
+        assert len(b"".join(packed.pieces(512))) == packed.size - 512
+    finally:
+        packed.throw_away()
+
+
 async def test_a_recipe_is_believed_only_where_it_was_written_down_here(shop: HostsShop) -> None:
     """S81: a host cannot make the controller read a file or run a command."""
     release, source = shop.release("1")
