@@ -79,6 +79,7 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
     from orchestrator.adapters.ssh.shell import Shell
 
     site, agents, switch = world.site, Agents(Shell()), world.switch
+    from orchestrator.adapters.ssh.hosts import SshHosts
     if site.proxies:
         from orchestrator.adapters.haproxy.switch import HaproxySwitch
 
@@ -91,7 +92,10 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
         witness=world.witness,
         redactor=_SECRETS,
     )
-    return replace(world, installation=installation, switch=switch, close=agents.close)
+    hosts = SshHosts(site, journal.identity, agents)
+    return replace(
+        world, installation=installation, switch=switch, close=agents.close, hosts=hosts
+    )
 
 
 class _Artifacts:

@@ -162,9 +162,11 @@ def fold(chronicle: Chronicle, entry: Entry) -> Chronicle:
             return _closed(replace(chronicle, open=None), rollout, entry.at_s, record.remark)
         case _:
             went_on = evolve(chronicle.open, entry)
-            taken_out = isinstance(record, Asked) and went_on.site != chronicle.open.site
+            fewer = went_on.site != chronicle.open.site
             chronicle = replace(chronicle, open=went_on)
-            return _without(chronicle, record, entry.at_s) if taken_out else chronicle
+            if isinstance(record, Asked) and fewer:
+                return _without(chronicle, record, entry.at_s)
+            return chronicle
 
 
 # -- Hosts that are gone -------------------------------------------------------------------

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeVar, cast
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ def later(default: T) -> T:
     A record that has not got it means this default, for ever; and one that has just the default is
     written without it, as it would have been then.
     """
-    return cast(T, field(default=default, metadata={"later": True}))
+    return field(default=default, metadata={"later": True})
 
 
 class Color(Enum):

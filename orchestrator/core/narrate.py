@@ -78,6 +78,8 @@ def wish_in_words(wish: Wish) -> str:
             return f"retire the standby of {services}" if services else "retire the standby"
         case Kind.MEND:
             return "put back what was changed" + (f" of {services}" if services else "")
+        case Kind.ADOPT:
+            return f"take over {wanted}, as it serves"
         case _:
             assert_never(wish.kind)
 

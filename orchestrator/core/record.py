@@ -49,6 +49,7 @@ class Kind(Enum):
     BACKOUT = "backout"
     RETIRE = "retire"
     MEND = "mend"
+    ADOPT = "adopt"  # what serves already, in a journal that was begun anew
 
 
 @dataclass(frozen=True, slots=True)

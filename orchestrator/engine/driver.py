@@ -72,13 +72,14 @@ class Driver:
 
 
 @asynccontextmanager
-async def driving(world: World, *, by: str, doing: str) -> AsyncIterator[Driver]:
-    """Take the lease, recall everything, and give the lease up at the end.
+async def driving(world: World, *, by: str, doing: str, beyond: int = 0) -> AsyncIterator[Driver]:
+    """Take the lease, recall everything, and give the lease up at the end. `beyond`: an epoch that
+    was seen elsewhere, and has to be older.
 
     Raises `Busy`, `NoRoom`, `Damaged`.
     """
     term_s = world.site.policy.lease_s
-    epoch = await world.lease.take(by, doing, term_s)
+    epoch = await world.lease.take(by, doing, term_s, beyond=beyond)
     renewal: asyncio.Task[None] | None = None
     try:
         recalled = await world.journal.recall()

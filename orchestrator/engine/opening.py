@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from orchestrator.core.adopt import plan_adopt
 from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.drift import drift, known
 from orchestrator.core.model import Policy
@@ -84,6 +85,8 @@ async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -
     Nothing is written where the plan is empty, impossible or broken, or where the switch cannot
     be had (`Refused`). Raises `Raced` where somebody asked for something meanwhile: catch up, and
     open again.
+        case Kind.ADOPT:
+            return plan_adopt(world.site, wish, sighting)
     """
     world = driver.world
     if driver.chronicle.open is not None:

@@ -16,6 +16,8 @@ from orchestrator.core.sight import Sighting, SwitchSeen
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.installation import Installation, PartlySeen
+from orchestrator.ports.commands import Commands
+from orchestrator.ports.hosts import Hosts
 from orchestrator.ports.journal import Journal
 from orchestrator.ports.lease import Lease
 from orchestrator.ports.prober import Prober
@@ -44,6 +46,7 @@ class World:
     close: Callable[[], Awaitable[None]] = _nothing
 
 
+    hosts: Hosts | None = None  # None: everything is on this machine
 async def survey(world: World, epoch: int | None) -> Sighting:
     """Look at everything at once.
 

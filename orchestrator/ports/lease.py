@@ -21,8 +21,8 @@ class Holder:
 
 
 class Lease(Protocol):
-    async def take(self, by: str, doing: str, term_s: float) -> int:
-        """The next epoch, durable.
+    async def take(self, by: str, doing: str, term_s: float, *, beyond: int = 0) -> int:
+        """The next epoch, durable; one after `beyond`, which others have seen of another journal.
 
         `Busy` where another holder's term runs and its process lives; the message says who, since
         when, doing what.

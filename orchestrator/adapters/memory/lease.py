@@ -15,10 +15,17 @@ class MemoryLease:
         self._doing = doing
         self._world = doing.world
 
-    async def take(self, by: str, doing: str, term_s: float) -> int:
-        return await self._doing.write(
-            "lease.take", doing, lambda: self._take(by, doing, term_s), None
-        )
+    async def take(self, by: str, doing: str, term_s: float, *, beyond: int = 0) -> int:
+        def take() -> int:
+            row = self._world.lease
+            before, row.epoch = row.epoch, max(row.epoch, beyond)
+            try:
+                return self._take(by, doing, term_s)
+            except Busy:
+                row.epoch = before
+                raise
+
+        return await self._doing.write("lease.take", doing, take, None)
 
     async def renew(self, epoch: int, term_s: float) -> None:
         def renew() -> None:

@@ -55,10 +55,10 @@ class SqliteLease:
         self._clock = clock
         self._beyond = beyond
 
-    async def take(self, by: str, doing: str, term_s: float) -> int:
+    async def take(self, by: str, doing: str, term_s: float, *, beyond: int = 0) -> int:
         ended: Process | None = None
         while True:
-            taken = await self._taken(by, doing, term_s)
+            taken = await self._taken(by, doing, term_s, beyond)
             if isinstance(taken, int):
                 return taken
             if ended == taken.process or not await machine.end(taken.process, END_S):
@@ -97,12 +97,12 @@ class SqliteLease:
             alive=row.process.alive() if here else self._clock.now() <= row.until_s,
         )
 
-    async def _taken(self, by: str, doing: str, term_s: float) -> int | _Row:
+    async def _taken(self, by: str, doing: str, term_s: float, beyond: int) -> int | _Row:
         """As `_take`; a holder that was stopped while it wrote keeps all others from writing, but
         not from reading who it is.
         """
         try:
-            return await self._database.write(lambda c: self._take(c, by, doing, term_s))
+            return await self._database.write(lambda c: self._take(c, by, doing, term_s, beyond))
         except Locked:
             row = await self._database.read(_row, None)
             if row is None or not row.there or row.process.ours:
@@ -114,7 +114,7 @@ class SqliteLease:
             return row
 
     def _take(
-        self, connection: sqlite3.Connection, by: str, doing: str, term_s: float
+        self, connection: sqlite3.Connection, by: str, doing: str, term_s: float, beyond: int
     ) -> int | _Row:
         """The next epoch; or the holder that has to be ended before."""
         now = self._clock.now()
@@ -124,7 +124,7 @@ class SqliteLease:
         if row.there and row.process.here and not row.process.ours:
             return row
         me = machine.me()
-        epoch = max(row.epoch, self._beyond()) + 1
+        epoch = max(row.epoch, self._beyond(), beyond) + 1
         connection.execute(
             "UPDATE lease SET epoch = ?, held = 1, who = ?, doing = ?, since_s = ?, until_s = ?,"
             " machine = ?, boot = ?, pid = ?, started = ?",

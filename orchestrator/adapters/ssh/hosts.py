@@ -118,26 +118,26 @@ class SshHosts:
 
 
 def _said(host: Host, said: Json, journal: str) -> HostSeen:
-    whose, youngest = said.get("journal"), said.get("youngest")
+    youngest, free = said.get("youngest"), said.get("free")
     found = HostSeen(
         host.name,
         host.address,
-        journal=plain(whose, 128) if isinstance(whose, str) else "",
+        journal=_word(said, "journal", 128),
         youngest=youngest if type(youngest) is int else 0,
-        free=free if type(free := said.get("free")) is int else None,
-        **{
-            name: plain(str(said.get(key) or ""), 40)
-            for name, key in (
-                ("agent", "version"),
-                ("python", "python"),
-                ("systemd", "systemd"),
-                ("user", "user"),
-                ("how", "how"),
-            )
-        },
+        agent=_word(said, "version"),
+        python=_word(said, "python"),
+        systemd=_word(said, "systemd"),
+        user=_word(said, "user"),
+        how=_word(said, "how"),
+        free=free if type(free) is int else None,
     )
     wrong, why = _wrong(host, said, found, journal)
     return replace(found, wrong=wrong, why=why)
+
+
+def _word(said: Json, key: str, most: int = 40) -> str:
+    value = said.get(key)
+    return plain(str(value), most) if isinstance(value, str | int) else ""
 
 
 def _wrong(host: Host, said: Json, found: HostSeen, journal: str) -> tuple[Wrong | None, str]:

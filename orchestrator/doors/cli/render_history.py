@@ -22,6 +22,7 @@ KINDS = {
     Kind.BACKOUT: "a backout",
     Kind.RETIRE: "a retirement",
     Kind.MEND: "a mend",
+    Kind.ADOPT: "an adoption",
 }
 INKS = {Outcome.ROLLED_OUT: Ink.GOOD, Outcome.BACKED_OUT: Ink.CARE, Outcome.ABANDONED: Ink.BAD}
 

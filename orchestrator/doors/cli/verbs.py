@@ -22,6 +22,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "See": {
         "status": "Who serves, what goes on, how long the way back is open.",
+        "hosts": "Each host, what is on it, and what is wrong with it.",
         "plan": "What would be done, and the way back beside it.",
         "prove": "Every state a deploy could get into, before it is opened.",
         "history": "Who did what, when and why.",
@@ -34,6 +35,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "retire": "Stop what does not serve any more.",
         "reconcile": "Put back, or accept, what somebody changed by hand.",
         "abandon": "Close a rollout and leave everything as it stands.",
+        "without": "Go on without a host that is gone.",
+        "readmit": "Take a host back that was taken out.",
+        "adopt": "Take a site over whose journal was lost.",
         "tend": "Be there while no command runs: deadlines, standbys, drift.",
     },
     "Set up": {
@@ -53,6 +57,7 @@ MODULES = {
     "abandon": "resume",
     "prove": "plan",
     "reconcile": "upkeep",
+    "readmit": "without",
     "retire": "upkeep",
     "releases": "history",
     "init": "first",
