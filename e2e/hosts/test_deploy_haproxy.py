@@ -1,0 +1,196 @@
+"""The real command, and the way from bare proxies to a switch: lines that are missing, releases
+brought up on hosts, proven, switched and backed out at two HAProxies under load; and what becomes
+of that where a proxy is killed, cut off, or changed by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from e2e.hosts import traces
+from e2e.hosts.behind import COLORS, Behind
+from e2e.hosts.fleet import Fleet
+from e2e.hosts.host import Host
+from orchestrator.adapters.haproxy.flips import BACK_S, FOLLOW_S
+
+pytestmark = pytest.mark.timeout(400)
+OLD, NEW = "1 1", "2 2"
+
+
+@pytest.fixture
+def bare(hosting: None, tmp_path: Path) -> Iterator[Behind]:
+    """Two hosts, and two proxies that know nothing of bg."""
+    with Fleet(tmp_path, 4, proxies=2) as fleet:
+        yield Behind(tmp_path / "site", fleet)
+
+
+@pytest.fixture
+def serving(bare: Behind) -> Behind:
+    """Web 1 and api 1 serve at both proxies."""
+    bare.open_proxies()
+    assert bare.bg("deploy", "1").code == 2, "the files that the lines name are laid"
+    for proxy in bare.fleet.proxies:
+        bare.configure(proxy)
+    first = bare.bg("deploy", "1")
+    assert first.code == 0, first
+    assert bare.answers() == {"proxy1": OLD, "proxy2": OLD}
+    return bare
+
+
+def test_a_deploy_where_lines_are_missing_says_which_and_touches_nothing(bare: Behind) -> None:
+    bare.open_proxies()
+    first, second = bare.fleet.proxies
+    refused = bare.bg("deploy", "1")
+    assert refused.code == 2, refused
+    assert "proxy1: /etc/haproxy/haproxy.cfg lacks" in refused.err
+    assert "global: lua-load-per-thread /etc/haproxy/bg/shop.hold.lua" in refused.err
+    for web in bare.fleet.webs:
+        assert not web.run(["ls", "/home/deploy/.local/share/bg/shop/releases"], check=False).stdout
+    bare.configure(first)
+    checked = bare.bg("check")
+    assert checked.code == 2, checked
+    assert "proxy1: HAProxy has every line that edge needs" in checked.out
+    assert "proxy2: /etc/haproxy/haproxy.cfg lacks" in checked.err
+    bare.configure(second)
+    second.write("/etc/haproxy/haproxy.cfg", _without(second.read("/etc/haproxy/haproxy.cfg")))
+    again = bare.bg("deploy", "1")
+    assert again.code == 2, again
+    assert "backend bg.shop.web.green: server web2" in again.err
+    assert "Envoy" not in refused.err + checked.out + checked.err + again.err
+
+
+def _without(config: str) -> str:
+    """One server of one color is not there."""
+    head, _, rest = config.partition("backend bg.shop.web.green\n")
+    lines = rest.split("\n")
+    at = next(at for at, line in enumerate(lines) if "server web2" in line)
+    return f"{head}backend bg.shop.web.green\n" + "\n".join(lines[:at] + lines[at + 1 :])
+
+
+def test_releases_are_switched_and_backed_out_under_load_and_nothing_is_lost(
+    serving: Behind,
+) -> None:
+    """S29: web asks api through the inner address of its own world, at the proxies."""
+    assert serving.bg("check").code == 0
+    with serving.visited() as loads:
+        for command in (("deploy", "2"), ("switch", "--no-hold"), ("backout",)):
+            done = serving.bg(*command)
+            assert done.code == 0, (command, done)
+            assert "Envoy" not in done.out + done.err
+            at = serving.answers()
+            assert set(at.values()) == {NEW if command[0] == "switch" else OLD}, (command, at)
+    for load in loads:
+        assert {who.split()[1] for who in load.by} == {"1", "2"}, load.by
+    status = serving.bg("status")
+    assert status.code == 0, status
+    assert "web 1 and api 1 serve on blue" in status.out
+
+
+def test_time_stands_still_at_both_proxies_through_the_command(serving: Behind) -> None:
+    assert serving.bg("deploy", "2").code == 0
+    with serving.visited(rate=10):
+        held = serving.bg("switch", "--hold", "1s", "-o", "json")
+    assert held.code == 0, held
+    ended = [entry["record"].get("facts", []) for entry in json.loads(held.out)["records"]]
+    (stood,) = [fact for facts in ended for fact in facts if fact["is"] == "StoodStill"]
+    assert 0 < stood["to_s"] - stood["from_s"] < 1, stood
+    assert serving.answers() == {"proxy1": NEW, "proxy2": NEW}
+
+
+def test_a_proxy_that_is_killed_comes_back_with_the_color_it_had(serving: Behind) -> None:
+    """S25"""
+    assert serving.bg("deploy", "2").code == 0
+    proxy = serving.fleet["proxy2"]
+    proxy.run(["systemctl", "kill", "-s", "KILL", "haproxy"])
+    proxy.run(["systemctl", "reset-failed", "haproxy"], check=False)
+    proxy.run(["systemctl", "restart", "haproxy"])
+    serving.until_up(proxy)
+    assert serving.answers() == {"proxy1": OLD, "proxy2": OLD}
+    switched = serving.bg("switch")
+    assert switched.code == 0, switched
+    assert serving.answers() == {"proxy1": NEW, "proxy2": NEW}
+
+
+def test_a_flip_by_hand_is_named_and_put_back(serving: Behind) -> None:
+    """S26"""
+    proxy = serving.fleet["proxy2"]
+    serving.by_hand(proxy, "green")
+    status = serving.bg("status")
+    assert "proxy2: it serves web from green, its file says blue" in _flat(status.out), status
+    mended = serving.bg("reconcile")
+    assert mended.code == 0, mended
+    assert serving.answers() == {"proxy1": OLD, "proxy2": OLD}
+    assert "proxy2" not in serving.bg("status").out
+
+
+def test_nothing_is_switched_while_a_proxy_is_cut_off(serving: Behind) -> None:
+    """S24: named, and who serves goes on serving."""
+    assert serving.bg("deploy", "2").code == 0
+    serving.fleet["proxy2"].cut()
+    failed = serving.bg("switch")
+    assert failed.code in (3, 4), failed
+    assert "proxy2" in failed.out + failed.err
+    assert serving.asked(serving.fleet["proxy1"]) == OLD
+    serving.fleet["proxy2"].heal()
+    traces.wait_until(serving.fleet["proxy2"].answers, 10, "proxy2 does not answer")
+    assert serving.bg("resume").code in (0, 3)
+    assert set(serving.answers().values()) == {OLD}
+
+
+def test_a_proxy_that_is_cut_off_in_the_middle_of_a_flip_leaves_no_mixture_that_lasts(
+    serving: Behind,
+) -> None:
+    """S24: who followed is taken back within the bound; once all can be reached, all follow."""
+    assert serving.bg("deploy", "2").code == 0
+    one, two = serving.fleet.proxies
+    with serving.begun("switch", "--no-hold") as switching:
+        _stopped_before_the_flip(switching, two)
+        two.blackhole()
+        switching.send_signal(signal.SIGCONT)
+        mixed_s = _how_long(lambda: serving.asked(one) == NEW)
+        assert mixed_s < FOLLOW_S + BACK_S + 1
+        two.heal()
+        out, err = switching.communicate(timeout=120)
+    assert switching.returncode in (0, 3), (out, err)
+    wanted = OLD if switching.returncode else NEW
+    assert serving.answers() == {"proxy1": wanted, "proxy2": wanted}
+
+
+def _how_long(true: Callable[[], bool]) -> float:
+    """From when it is so, within a moment, until it is not any more."""
+    until = time.monotonic() + FOLLOW_S
+    while not true():
+        assert time.monotonic() < until, "it never was so"
+    began = time.monotonic()
+    traces.wait_until(lambda: not true(), 30, "it stays so")
+    return time.monotonic() - began
+
+
+def _stopped_before_the_flip(running: subprocess.Popen[str], proxy: Host) -> None:
+    """The command stands still, and what the proxy prepared has been answered to it."""
+    beside = proxy.disk.root / f"{COLORS[1:]}.next"
+    until = time.monotonic() + 60
+    while not beside.exists():
+        assert time.monotonic() < until, "it never prepared"
+        assert running.poll() is None, running.communicate()
+    os.kill(running.pid, signal.SIGSTOP)
+    traces.wait_until(lambda: _waits_unread(proxy), 10, "the flip was made before it was stopped")
+
+
+def _waits_unread(proxy: Host) -> bool:
+    """Whether bytes of it have arrived here that nobody took."""
+    argv = ["ss", "--no-header", "--tcp", "--numeric", "dst", f"{proxy.address}:22"]
+    listed = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    return any(int(line.split()[1]) > 0 for line in listed.splitlines())
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
