@@ -5,11 +5,15 @@ else the usual ones; names may be hashed, keys revoked or those of an authority.
 
 The one rule: there is no way to go on without a known key. A configuration that switches the check
 off is refused, not followed.
+
+A file is read once as long as it stays the same: reading a thousand keys anew for each of a
+thousand hosts takes longer than connecting to them.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.ports.trouble import Refused
@@ -22,16 +26,38 @@ class WrongKey(Refused):
 USUAL = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2", "/etc/ssh/ssh_known_hosts")
 
 
-def files(configured: Any, host: str) -> list[str] | bytes:
-    """What asyncssh takes: the files there are; nothing known where there are none. `Refused`."""
+class Known:
+    """The known hosts of one process, read when they are first asked for."""
+
+    def __init__(self) -> None:
+        self._read: dict[tuple[tuple[str, int, int, int], ...], Any] = {}
+
+    def keys(self, configured: Any, host: str) -> Any:
+        """An `SSHKnownHosts`. `Refused`, or ValueError where a line makes no sense."""
+        from asyncssh import read_known_hosts
+
+        paths = files(configured, host)
+        state = tuple(_state(path) for path in paths)
+        if state not in self._read:
+            self._read = {state: read_known_hosts(paths)}  # what it was before is of no use
+        return self._read[state]
+
+
+def files(configured: Any, host: str) -> Sequence[str]:
+    """The files there are; none: no key is known. `Refused`."""
     if configured is None:
         raise Refused(
             f"{host}: your SSH configuration keeps no known hosts (UserKnownHostsFile none), and bg"
             " connects to no host whose key it cannot check; name a file there"
         )
     paths = [os.path.expanduser(path) for path in configured or USUAL]
-    there = [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
-    return there or b""
+    return [path for path in paths if os.path.isfile(path) and os.access(path, os.R_OK)]
+
+
+def _state(path: str) -> tuple[str, int, int, int]:
+    """Another one for other bytes: a key is trusted, or revoked, from the next connection on."""
+    seen = os.stat(path)
+    return path, seen.st_ino, seen.st_size, seen.st_mtime_ns
 
 
 def disproved(why: str, host: str, address: str, *, known: bool) -> WrongKey:

@@ -15,9 +15,10 @@ what is run.
 from __future__ import annotations
 
 import asyncio
+import functools
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,7 @@ class Shell:
         self._opening: dict[_Place, asyncio.Lock] = {}
         self._dead: dict[_Place, tuple[float, Unreachable]] = {}  # since when, and what was said
         self._turns = asyncio.Semaphore(at_once)
+        self._known = known.Known()
 
     async def process(self, host: Host, command: str) -> Any:
         """An `asyncssh` process of bytes, without a terminal. `Refused`, `Unreachable`."""
@@ -157,18 +159,20 @@ class Shell:
         import asyncssh
 
         asyncssh.set_log_level("CRITICAL")  # what matters is raised
-        options, known_hosts = None, known.files((), place.name)
+        options, known_hosts, settings = None, None, _settings(place)
         try:
-            settings = _settings(place)
-            options = await asyncssh.SSHClientConnectionOptions.construct(**settings)
-            known_hosts = known.files(options.known_hosts, place.name)
+            async with self._turns:
+                # What the configuration says of a host is known without its keys.
+                construct = asyncssh.SSHClientConnectionOptions.construct
+                options = await construct(**settings, client_keys=None)
+            known_hosts = self._known.keys(options.known_hosts, place.name)
             tunnel = await self._jump(options.tunnel, depth)
             async with self._turns, asyncio.timeout(self._open_s), asyncio.timeout(DIAL_S) as dial:
                 return await asyncssh.connect(
                     **settings,
                     known_hosts=known_hosts,
                     tunnel=tunnel,
-                    client_factory=_client(lambda: dial.reschedule(None)),
+                    client_factory=functools.partial(_client(), dial),
                 )
         except Trouble:
             raise
@@ -193,13 +197,19 @@ class Shell:
         return await self._connection(place, depth + 1)
 
 
-def _client(answered: Callable[[], None]) -> Any:
-    """A client that says when somebody answered; the rest may take longer."""
+@functools.cache
+def _client() -> Any:
+    """A client that ends the dialling when somebody answered; the rest may take longer."""
     import asyncssh
 
     class Client(asyncssh.SSHClient):
+        def __init__(self, dial: asyncio.Timeout) -> None:
+            self._dial: asyncio.Timeout | None = dial
+
         def connection_made(self, conn: Any) -> None:
-            answered()
+            if self._dial is not None:
+                self._dial.reschedule(None)
+            self._dial = None  # it lives as long as the connection, the dialling does not
 
     return Client
 
@@ -251,7 +261,7 @@ def _settings(place: _Place) -> dict[str, Any]:
     }
 
 
-def _known_keys(known_hosts: list[str] | bytes, host: str, port: int | None) -> bool:
+def _known_keys(known_hosts: Any, host: str, port: int | None) -> bool:
     import asyncssh
 
     found = asyncssh.match_known_hosts(known_hosts, host, "", port if port != 22 else None)

@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from orchestrator.adapters.ssh.known import Known
 from orchestrator.adapters.ssh.shell import Shell
 from orchestrator.core.model import Host
 from orchestrator.ports.trouble import Refused, Unreachable
@@ -72,6 +73,25 @@ async def test_a_revoked_host_key_is_refused_as_such(there: Server, shell: Shell
     there.know(there.line() + f"@revoked {there.line()}")
     with pytest.raises(Refused, match=r"web1 .* revoked"):
         await said(shell, there.host)
+
+
+async def test_a_key_that_is_revoked_meanwhile_is_refused_at_the_next_connection(
+    there: Server, shell: Shell
+) -> None:
+    """S80: what was read is kept only as long as the file is the same."""
+    assert await said(shell, there.host)
+    there.know(there.line() + f"@revoked {there.line()}")
+    shell.drop(there.host)
+    with pytest.raises(Refused, match=r"web1 .* revoked"):
+        await said(shell, there.host)
+
+
+def test_known_hosts_are_read_once_however_many_hosts_there_are(there: Server) -> None:
+    known, files = Known(), [str(there.mine / ".ssh/known_hosts")]
+    first = known.keys(files, "web1")
+    assert known.keys(files, "web2") is first
+    there.know(there.line() + there.line(name="192.0.2.1"))
+    assert known.keys(files, "web1") is not first
 
 
 async def test_a_configuration_cannot_switch_the_check_off(there: Server, shell: Shell) -> None:
