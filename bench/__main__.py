@@ -1,22 +1,35 @@
-"""Everything that is promised in figures, measured in one run: `python -m bench [--quick] [NAME…]`.
+"""Everything that is promised in figures: `python -m bench [--quick] [NAME…]`; no NAME: all of it.
 
-Prints one table, and writes it as Markdown and JSON beside the docs. Each measurement stands beside
+Prints one table, and keeps it as Markdown and JSON beside the docs. Each measurement stands beside
 what a user would pick instead, taken in the same run on the same machine: ratios carry over, times
-do not.
+do not. What was measured is kept at once, each measurement in place of its last one; on another
+machine all begins anew. `--quick` keeps nothing.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
 import json
 import os
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
 from bench.table import Row, as_markdown, as_text
 
-MEASURES = ("flips", "kills", "hold", "journal", "proving", "proxies", "starting")
+MEASURES = (
+    "flips",
+    "near",
+    "instead",
+    "kills",
+    "hold",
+    "journal",
+    "proving",
+    "proxies",
+    "starting",
+)
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
@@ -27,25 +40,40 @@ def main() -> int:
     rows: list[Row] = []
     for name in chosen:
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
-        rows += importlib.import_module(f"bench.{name}").run(quick)
+        found = importlib.import_module(f"bench.{name}").run(quick)
+        rows += found
+        if not quick:
+            _keep(name, found)
     print(as_text(rows))
-    if not quick and chosen == list(MEASURES):
-        _write(rows)
     return 0 if all(row.met is not False for row in rows) else 1
 
 
-def _write(rows: list[Row]) -> None:
-    machine = f"{os.cpu_count()} cores, {_memory()}, {platform.system()} {platform.machine()}"
-    machine += f", Python {platform.python_version()}"
-    text = f"# What was measured\n\nOn a machine with {machine}, by `make bench`.\n\n"
-    (DOCS / "measured.md").write_text(text + as_markdown(rows))
-    data = {"machine": machine, "rows": [row.to_data() for row in rows]}
-    (DOCS / "measured.json").write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+def _keep(name: str, rows: list[Row]) -> None:
+    file = DOCS / "measured.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    if kept.get("machine") != _machine():
+        kept = {"machine": _machine(), "measured": {}}
+    day = dt.datetime.now().astimezone().date().isoformat()
+    kept["measured"][name] = {"on": day, "rows": [row.to_data() for row in rows]}
+    file.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    (DOCS / "measured.md").write_text(_page(kept))
 
 
-def _memory() -> str:
+def _page(kept: dict[str, Any]) -> str:
+    text = "# What was measured\n\n"
+    text += f"On a machine with {kept['machine']}, by `make bench`.\n"
+    for name in (n for n in MEASURES if n in kept["measured"]):
+        found = kept["measured"][name]
+        text += f"\n## {name}, on {found['on']}\n\n"
+        text += as_markdown([Row(**row) for row in found["rows"]])
+    return text
+
+
+def _machine() -> str:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return f"{pages / 2**30:.0f} GiB"
+    machine = f"{os.cpu_count()} cores, {pages / 2**30:.0f} GiB"
+    machine += f", {platform.system()} {platform.machine()}"
+    return f"{machine}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

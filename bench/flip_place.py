@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from e2e.load import Flip
+from e2e.load import Flip, Load
 from orchestrator.adapters.envoy.switch import EnvoySwitch
 from orchestrator.adapters.local.fence import LocalFence
 from orchestrator.adapters.local.processes import LocalProcesses
@@ -193,3 +193,13 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def why(load: Load) -> str:
+    """What was lost, most first."""
+    most = sorted(load.why_lost.items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{count} {why}" for why, count in most)
+
+
+def color(turn: int) -> Color:
+    return (Color.GREEN, Color.BLUE)[turn % 2]
