@@ -134,14 +134,17 @@ class Proxy:
             lua=lua.text(site, spec),
             services=holding,
         )
-        if wrong := await self.wrong(epoch):
+        if wrong := await self.wrong(epoch, shown=_SHOWN):
             raise Refused(wrong)
 
-    async def wrong(self, epoch: int | None) -> str:
-        """What its configuration lacks, and what to do; empty where nothing. Changes nothing."""
+    async def wrong(self, epoch: int | None, *, shown: int | None = None) -> str:
+        """What its configuration lacks, and what to do; empty where nothing. Changes nothing.
+
+        `shown`: so many of the lines that are missing are named; None: all.
+        """
         said = await self._ask("proxy_config", epoch, config=names.CONFIG)
         if lacking := missing(said.text("text"), self.site, self.spec):
-            return f"{self.host}: {_spoken(said.list('files'), lacking)}"
+            return f"{self.host}: {_spoken(said.list('files'), lacking, shown)}"
         self._refuse_away(said)
         if not self._is_loaded(said):
             return (
@@ -190,8 +193,9 @@ def _older(count: int) -> str:
     )
 
 
-def _spoken(files: tuple[str, ...], lacking: tuple[str, ...]) -> str:
-    more = f"\n  … and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-    lines = "".join(f"\n  {line}" for line in lacking[:_SHOWN])
+def _spoken(files: tuple[str, ...], lacking: tuple[str, ...], shown: int | None) -> str:
+    left = len(lacking[shown:]) if shown is not None else 0
+    more = f"\n  … and {left} more: `bgctl check` names all" if left else ""
+    lines = "".join(f"\n  {line}" for line in lacking[:shown])
     where = ", ".join(files) or names.CONFIG
     return f"{where} lacks (`bgctl init haproxy` prints all lines):{lines}{more}"
