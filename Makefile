@@ -1,6 +1,6 @@
 # What there is to do here. Each target sets .venv up first; nothing else on the machine is touched.
 
-.PHONY: demo demo-clean test test-fast test-long lint bench clean help
+.PHONY: demo demo-clean demo-hosts demo-hosts-clean test test-fast test-long lint bench clean help
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 BIN := .venv/bin
@@ -11,6 +11,8 @@ export BG_SEED := $(SEED)
 help:
 	@echo "make demo       the whole story on a small shop, in half a minute"
 	@echo "make demo-clean stops that shop, and deletes what it left"
+	@echo "make demo-hosts a small fleet of real hosts behind two HAProxies, one of which loses its power (root, Debian)"
+	@echo "make demo-hosts-clean   takes those hosts away"
 	@echo "make test       everything .ci/run asks: style, types, imports, fast tests, sampled simulation and kill test"
 	@echo "make test-fast  the fast tests alone"
 	@echo "make test-long  all of the simulation and every kill; takes long"
@@ -24,6 +26,15 @@ demo:
 demo-clean:
 	@tools/set-up run
 	@$(BIN)/python examples/shop/demo.py --clean
+
+demo-hosts:
+	@tools/set-up run
+	@tools/hosts
+	@$(BIN)/python examples/fleet/demo.py
+
+demo-hosts-clean:
+	@tools/set-up run
+	@$(BIN)/python examples/fleet/demo.py --clean
 
 lint:
 	@tools/set-up dev
@@ -53,5 +64,6 @@ bench:
 
 clean:
 	@[ ! -x $(BIN)/bgctl ] || $(BIN)/python examples/shop/demo.py --clean
+	@[ ! -d examples/fleet/state ] || $(BIN)/python examples/fleet/demo.py --clean
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis examples/shop/releases
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,26 +2,33 @@
 
     python -m e2e.killed AT [SIGSTOP] -- --site bg.yaml deploy 2
 
-Every write (to the journal, the lease), every verb of a port that changes something, and every
+Every write (to the journal, the lease), every verb of a port that changes something, everything
+asked of a host that changes something there (before it is sent, on its way, answered), and every
 system call that leaves a trace in the site's state folder or sends a signal is a *point*, numbered
 in the order in which they come. At point AT the process sends itself SIGKILL, before whatever would
 have happened there. AT 0 kills nobody and prints how many points there were, as the last line of
-stderr: `points: 123`.
+stderr (`points: 123`), and before it which of them stood right before something was sent to a host
+(`sends: 17 20`).
 
 The one rule: nothing is replaced and nothing is slowed down; what runs is what a user runs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import orchestrator.wiring
-from orchestrator.core.model import Site
+from orchestrator.adapters.ssh.agents import Agents
+from orchestrator.adapters.ssh.lines import Json
+from orchestrator.adapters.ssh.session import Session
+from orchestrator.adapters.ssh.shell import Finished
+from orchestrator.core.model import Host, Site
 from orchestrator.engine.world import World
 from orchestrator.ports.witness import Witness
 
@@ -33,6 +40,14 @@ VERBS = {
     "installation": ("stage", "start", "stop", "point", "remove"),
     "switch": ("ensure", "hold", "send", "let_go", "remove"),
 }
+# What is asked of a host and changes nothing there.
+LOOKS = {
+    *("hello", "look", "facts", "described", "log", "probe"),
+    *("proxy_config", "proxy_look", "proxy_held"),
+}
+
+Words = dict[str, str]
+Pieces = AsyncIterator[bytes]
 
 
 class Points:
@@ -41,6 +56,7 @@ class Points:
     def __init__(self, at: int, number: int = signal.SIGKILL) -> None:
         self.at, self.number = at, number
         self.passed = 0
+        self.sends: list[int] = []
         self.state: str | None = None
 
     def pass_by(self) -> None:
@@ -78,6 +94,42 @@ class Counted:
         return counted
 
 
+def count_asking(points: Points) -> None:
+    """Three points around whatever is asked of a host and changes something there, and one after
+    each piece of an upload.
+    """
+    ask, put = Session.ask, Agents.put
+
+    async def counted_ask(session: Session, verb: str, fields: Json, **more: Any) -> Json:
+        # How often a hold is renewed depends on the clock, and points are numbers to come back to.
+        if verb in LOOKS or (verb == "proxy_hold" and not fields.get("first")):
+            return await ask(session, verb, fields, **more)
+        points.sends.append(points.passed + 1)
+        points.pass_by()
+        asking = asyncio.ensure_future(ask(session, verb, fields, **more))
+        try:
+            await asyncio.sleep(0)  # it is sent now
+            points.pass_by()
+            answer = await asking
+        finally:
+            asking.cancel()
+        points.pass_by()
+        return answer
+
+    async def counted_put(
+        agents: Agents, host: Host, words: Words, pieces: Pieces, stall_s: float
+    ) -> Finished:
+        async def counted() -> Pieces:
+            async for piece in pieces:
+                yield piece
+                points.pass_by()
+
+        return await put(agents, host, words, counted(), stall_s)
+
+    Session.ask = counted_ask  # type: ignore[method-assign]
+    Agents.put = counted_put  # type: ignore[method-assign]
+
+
 def counting(ready: Callable[..., World], points: Points) -> Callable[..., World]:
     """Wiring whose worlds are counted."""
 
@@ -94,12 +146,14 @@ def main() -> None:
     ours, arguments = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
     points = Points(int(ours[0]), signal.Signals[ours[1]] if ours[1:] else signal.SIGKILL)
     orchestrator.wiring.ready = counting(orchestrator.wiring.ready, points)
+    count_asking(points)
     sys.addaudithook(points.hear)
     from orchestrator.doors.cli.app import run
 
     try:
         sys.exit(run(arguments))
     finally:
+        print("sends:", *points.sends, file=sys.stderr)
         print(f"points: {points.passed}", file=sys.stderr)
 
 

@@ -43,8 +43,22 @@ class Finished:
     def points(self) -> int:
         return int(re.findall(r"points: (\d+)", self.err)[-1])
 
+    @property
+    def sends(self) -> list[int]:
+        """The points right before something was sent to a host."""
+        return [int(number) for number in re.findall(r"sends:(.*)", self.err)[-1].split()]
+
     def __str__(self) -> str:
         return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a site stands: the versions that serve, and the way of the open rollout."""
+
+    versions: frozenset[str]
+    way: str | None  # "forward" or "back"; None: nothing is open
+    at_gate: bool = False
 
 
 class Shop:
@@ -107,6 +121,16 @@ class Shop:
         assert finished.code == 0, finished
         data: dict[str, Any] = json.loads(finished.out)
         return data
+
+    def standing(self) -> Standing:
+        """What `bgctl status` says of the site."""
+        status = self.status()
+        versions = frozenset(one["release"]["version"] for one in status["serving"])
+        rollout = status.get("rollout")
+        if rollout is None:
+            return Standing(versions, None)
+        at_gate = (rollout["waits"] or {}).get("for") == "grant"
+        return Standing(versions, rollout["way"], at_gate)
 
     def processes(self) -> dict[str, ProcessSeen]:
         """What the site's state folder knows of, by name."""

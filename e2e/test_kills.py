@@ -22,13 +22,12 @@ from pathlib import Path
 import pytest
 
 from e2e.load import Load
-from e2e.place import Finished, Shop
+from e2e.place import Shop
+from e2e.story import Story
 
 KILLS = int(os.environ.get("BG_KILLS", "60"))
 SEED = int(os.environ.get("BG_SEED", "1"))
 ALL = bool(os.environ.get("BG_ALL"))
-CHAINED_MAX = 4
-PATIENCE = 8  # commands that are left alone before a story has to be where it should
 
 pytestmark = pytest.mark.timeout(3000 if ALL else 600)
 
@@ -52,62 +51,6 @@ def shop(tmp_path: Path, free_ports: Callable[[int], int], hold: str | None) -> 
         shop.end()
 
 
-class Story:
-    """One rollout after another, killed on the way."""
-
-    def __init__(self, shop: Shop, draw: random.Random) -> None:
-        self.shop, self.draw = shop, draw
-        self.kills = 0
-        self.points = dict.fromkeys(("deploy", "switch", "backout", "resume"), 60)
-        self.told: list[str] = []
-
-    def tell(self, verb: tuple[str, ...], at: int | None) -> Finished:
-        finished = self.shop.bg(*verb, at=at)
-        self.kills += finished.killed
-        self.told.append(f"{' '.join(verb)} at {at}: {finished.code}")
-        assert finished.code != 1, self._say(finished)
-        if at == 0:
-            self.points[verb[0]] = finished.points
-        return finished
-
-    def until(self, there: Callable[[], bool], verb: tuple[str, ...], first: int | None) -> None:
-        """A verb, killed at `first` and then at points drawn; then left alone until it is there."""
-        finished = self.tell(verb, first)
-        for _ in range(self.draw.randrange(CHAINED_MAX)):
-            if not finished.killed:
-                break
-            again = self._again(verb)
-            finished = self.tell(again, self.draw.randint(1, self.points[again[0]]))
-        for _ in range(PATIENCE):
-            if there():
-                return
-            finished = self.tell(self._again(verb), None)
-        pytest.fail(f"it never got there: {self._say(finished)}")
-
-    def _again(self, verb: tuple[str, ...]) -> tuple[str, ...]:
-        """What a person types next: go on, where something is open; else the same again."""
-        rollout = self.shop.status().get("rollout")
-        if rollout and verb[0] != "switch" and not (verb[0] == "backout" and not self.going_back()):
-            return ("resume",)
-        return verb
-
-    def going_back(self) -> bool:
-        rollout = self.shop.status().get("rollout")
-        return bool(rollout and rollout["way"] == "back")
-
-    def serves(self, version: str) -> bool:
-        status = self.shop.status()
-        versions = {served["release"]["version"] for served in status["serving"]}
-        return versions == {version} and not status.get("rollout")
-
-    def at_gate(self) -> bool:
-        rollout = self.shop.status().get("rollout")
-        return bool(rollout and (rollout["waits"] or {}).get("for") == "grant")
-
-    def _say(self, finished: Finished) -> str:
-        return "\n".join([*self.told, str(finished)])
-
-
 def test_killed_anywhere_again_and_again_it_loses_nothing_and_does_nothing_twice(
     shop: Shop, hold: str | None
 ) -> None:
@@ -115,14 +58,14 @@ def test_killed_anywhere_again_and_again_it_loses_nothing_and_does_nothing_twice
     draw = random.Random(SEED)
     story = Story(shop, draw)
     with Load(shop.url, rate=60, seconds=2900) as load:
-        for verb, there in _verbs(story):  # one undisturbed cycle, counted
-            story.until(there, (*verb,), 0)
+        for verb, there in story.verbs():  # one undisturbed cycle, counted
+            story.until(there, verb, 0)
         quiet = _what_is_there(shop)
         cycles = 0
         kills = KILLS // 3 if hold else KILLS
         while story.kills < kills if not ALL else cycles < max(story.points.values()):
             cycles += 1
-            for verb, there in _verbs(story, stop_at_gate=draw.random() < 0.5):
+            for verb, there in story.verbs(stop_at_gate=draw.random() < 0.5):
                 most = story.points[verb[0]]
                 at = min(cycles, most) if ALL else draw.randint(1, most)
                 before = shop.starts("blue"), shop.starts("green")
@@ -131,17 +74,6 @@ def test_killed_anywhere_again_and_again_it_loses_nothing_and_does_nothing_twice
             assert _what_is_there(shop) == quiet, story.told[-12:]
     assert load.sent > 100
     assert (load.lost, load.torn) == (0, 0), (load.why_lost, story.told[-40:])
-
-
-def _verbs(
-    story: Story, *, stop_at_gate: bool = False
-) -> list[tuple[tuple[str, ...], Callable[[], bool]]]:
-    switch = [(("switch",), lambda: story.serves("2"))]
-    return [
-        (("deploy", "2"), story.at_gate),
-        *([] if stop_at_gate else switch),
-        (("backout",), lambda: story.serves("1")),
-    ]
 
 
 def _nothing_twice(

@@ -20,6 +20,7 @@ import pytest
 
 from e2e.load import Load
 from e2e.place import Shop
+from e2e.story import stopped
 
 SEED = int(os.environ.get("BG_SEED", "1"))
 TIMES = 40 if os.environ.get("BG_ALL") else 6
@@ -55,7 +56,7 @@ def test_a_driver_that_slept_past_its_lease_changes_nothing_when_it_wakes(shop: 
 def _paused_and_taken_over(shop: Shop, at: int) -> None:
     sleeper = shop.begin("deploy", "2", at=at, number="SIGSTOP")
     try:
-        if _stopped(sleeper.pid):
+        if stopped(sleeper.pid):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 sleeper.wait(LEASE_S + 0.5)  # longer than its term
         if shop.status()["rollout"] is None:
@@ -73,12 +74,6 @@ def _paused_and_taken_over(shop: Shop, at: int) -> None:
         if sleeper.poll() is None:
             sleeper.kill()
             sleeper.communicate()
-
-
-def _stopped(pid: int) -> bool:
-    """Whether it stopped itself (True) or came to its end (False)."""
-    seen = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-    return seen is not None and seen.si_code == os.CLD_STOPPED
 
 
 def _truth(shop: Shop) -> tuple[object, ...]:

@@ -7,26 +7,19 @@ second.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from e2e.hosts import needs
 from e2e.hosts.fleet import Fleet
-
-PROGRAMS = ("debootstrap", "systemd-nspawn", "ip", "nft", "nsenter", "ssh", "ssh-keygen")
 
 
 @pytest.fixture(scope="session")
 def hosting() -> None:
     """For tests that make a fleet of their own: go on only where that is possible."""
-    if os.geteuid() != 0 or not Path("/etc/debian_version").exists():
-        pytest.skip("real hosts need root on a Debian machine")
-    missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"real hosts need {', '.join(missing)}: run tools/hosts first")
+    if why := needs.missing():
+        pytest.skip(why)
 
 
 @pytest.fixture(scope="module")

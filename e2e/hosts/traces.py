@@ -32,7 +32,7 @@ def claim(folder: Path) -> int:
     """A number nobody has, written down as this process's own; `folder` will hold the mounts."""
     written = RUNS / f"new-{os.getpid()}"
     written.mkdir(parents=True)
-    owner = {"pid": os.getpid(), "started": _started(os.getpid()), "folder": str(folder)}
+    owner = {"pid": os.getpid(), "started": started(os.getpid()), "folder": str(folder)}
     (written / "owner.json").write_text(json.dumps(owner))
     for number in range(1, 250):
         with contextlib.suppress(OSError):  # a folder that is there and not empty stays
@@ -148,13 +148,15 @@ def _hierarchies() -> Iterator[Path]:
 def _owned(run: Path) -> bool:
     with contextlib.suppress(OSError, ValueError, KeyError):
         owner = json.loads((run / "owner.json").read_text())
-        return bool(_started(owner["pid"]) == owner["started"])
+        return bool(started(owner["pid"]) == owner["started"])
     return False
 
 
-def _started(pid: int) -> str:
-    """When a process started, in ticks: a number used again belongs to somebody else."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+def started(pid: int) -> str | None:
+    """In ticks, so that a number used again is told to be somebody else; None: it is gone."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return None
 
 
 if __name__ == "__main__":

@@ -52,12 +52,15 @@ class Picture(Protocol):
 
     def beat(self, beat: Beat, counts: Counts) -> None: ...
 
+    def beside(self, line: Text) -> None:
+        """What else is to be seen now, above the answers."""
+
     def close(self) -> None: ...
 
 
-def picture() -> Picture:
+def picture(title: str) -> Picture:
     """The one that fits where stdout leads."""
-    return Moving() if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else Lines()
+    return Moving(title) if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else Lines()
 
 
 class Lines:
@@ -77,6 +80,9 @@ class Lines:
 
     def beat(self, beat: Beat, counts: Counts) -> None:
         """The last table says it all."""
+
+    def beside(self, line: Text) -> None:
+        """Nothing moves here."""
 
     def close(self) -> None:
         """Nothing to tidy up."""
@@ -99,7 +105,9 @@ class Scene:
 class Moving:
     """The whole story on one screen: scenes, what the command says, and who answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.line_beside: Text | None = None
         self.console = Console(highlight=False)
         self.began = time.monotonic()
         self.scenes: list[Scene] = []
@@ -125,6 +133,9 @@ class Moving:
         self.beats = [*self.beats, beat][-STRIP:]
         self.counts = counts
 
+    def beside(self, line: Text) -> None:
+        self.line_beside = line
+
     def close(self) -> None:
         self.live.stop()
 
@@ -138,7 +149,7 @@ class Moving:
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
         table.add_column(style="dim", no_wrap=True, width=23)
         table.add_column(justify="right", style="dim", min_width=6, no_wrap=True)
-        table.add_row("", Text("A shop: web asks api, in blue and in green", "bold"), "", seconds)
+        table.add_row("", Text(self.title, "bold"), "", seconds)
         table.add_row()
         for scene in self.scenes:
             table.add_row(*row(scene))
@@ -161,7 +172,8 @@ class Moving:
             f"{counts.sent:,} sent   ",
             (f"{counts.lost} lost   {counts.mixed} mixed old and new", bad),
         )
-        return [strip(self.beats), numbers]
+        beside = [self.line_beside] if self.line_beside else []
+        return [*beside, strip(self.beats), numbers]
 
 
 def row(scene: Scene) -> tuple[Text, Text, str, str]:

@@ -7,18 +7,25 @@ from rich.table import Table
 
 from examples.shop.visitors import Crowd, Switching
 
-BROKEN = "3"
 
+def told(
+    crowd: Crowd,
+    switches: list[Switching],
+    ashamed: dict[str, int],
+    *,
+    excused: dict[str, int] | None = None,
+) -> bool:
+    """Prints it. False where a number in it is not what it should be.
 
-def told(crowd: Crowd, switches: list[Switching]) -> bool:
-    """Prints it. False where a number in it is not what it should be."""
-    counts, late = crowd.load.counts, crowd.late(switches)
-    from_broken = sum(n for who, n in counts.by.items() if who.split()[1] == BROKEN)
+    `ashamed`: what else must not have happened, and how often it did. `excused`: why requests were
+    lost that nothing could have saved, and how many.
+    """
+    counts = crowd.counts()
     ashamed = {
-        "lost": counts.lost,
+        "lost": counts.lost - sum((excused or {}).values()),
         "answered by old and new at once": counts.torn,
-        "answered by the old color after a switch": late,
-        "answered by the broken release": from_broken,
+        "answered by the old color after a switch": crowd.late(switches),
+        **ashamed,
     }
     grid = Table.grid(padding=(0, 3))
     grid.add_column()
@@ -26,6 +33,8 @@ def told(crowd: Crowd, switches: list[Switching]) -> bool:
     grid.add_row("requests sent", f"{counts.sent:,}")
     for what, count in ashamed.items():
         grid.add_row(what, str(count), style="bold red" if count else None)
+    for what, count in (excused or {}).items():
+        grid.add_row(what, str(count))
     for one in switches:
         grid.add_row(
             f"{one.what}, to {one.flip.color}", in_ms(one.flip.acknowledged - one.flip.began)

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.load import SAMPLE, Flip, Visitors, older
+from e2e.load import Counts as Counted
+from e2e.load import Flip, Visitors, older
 from examples.shop.picture import Beat, Counts
 
 RATE = 100.0  # a second
@@ -30,17 +31,32 @@ class Switching:
 
 
 class Crowd:
-    """Everybody who visits the shop, in this process."""
+    """Everybody who visits the shop, in this process; through each of its doors as many."""
 
-    def __init__(self, url: str) -> None:
-        self.load = Visitors(url, rate=RATE, seconds=AT_MOST_S)
+    def __init__(self, *urls: str, only: tuple[str, ...] = ()) -> None:
+        """`only`: kinds of requests (see `e2e.load`); none named: all."""
+        rate = RATE / len(urls)
+        self.loads = [Visitors(u, rate=rate, seconds=AT_MOST_S, seed=i) for i, u in enumerate(urls)]
+        for load in self.loads:
+            load.only = only
         self.before: Counter[str] = Counter()
         self.bad = 0
-        self.task = asyncio.create_task(self.load.run())
+        self.tasks = [asyncio.create_task(load.run()) for load in self.loads]
+
+    def counts(self) -> Counted:
+        """Everything that was counted so far."""
+        each = [load.counts for load in self.loads]
+        whole = Counted()
+        for one in each:
+            whole.sent, whole.lost = whole.sent + one.sent, whole.lost + one.lost
+            whole.torn, whole.answered = whole.torn + one.torn, whole.answered + one.answered
+            whole.why_lost += one.why_lost
+            whole.by += one.by
+        return whole
 
     def beat(self) -> tuple[Beat, Counts]:
         """Who answered most since the last beat, and everything that was counted so far."""
-        counts = self.load.counts
+        counts = self.counts()
         since, self.before = counts.by - self.before, Counter(counts.by)
         bad, self.bad = counts.torn + counts.lost > self.bad, counts.torn + counts.lost
         most = max(since, key=lambda who: since[who], default="web . ").split(" ")
@@ -49,20 +65,14 @@ class Crowd:
 
     async def leave(self) -> None:
         """Nobody asks any more; whoever asked is waited for."""
-        self.load.stop()
-        await self.task
-
-    def releases(self) -> set[str]:
-        """Every release that ever answered."""
-        return {who.split()[1] for who in self.load.counts.by}
+        for load in self.loads:
+            load.stop()
+        await asyncio.gather(*self.tasks)
 
     def late(self, switches: list[Switching]) -> int:
         """Answers by the old color to requests sent after the switch was acknowledged."""
-        return older(self.load.samples, [switch.flip for switch in switches])
-
-    def took_s(self) -> list[float]:
-        """How long each answer took, the quickest first."""
-        return sorted(self.load.samples[1::SAMPLE])
+        flips = [switch.flip for switch in switches]
+        return sum(older(load.samples, flips) for load in self.loads)
 
 
 def switchings(
