@@ -80,6 +80,11 @@ def journal(how: str, unit: str, lines: int, form: str) -> list[str]:
     return [*argv, which, unit]
 
 
+def nginx(how: str, config: str, *words: str) -> list[str]:
+    """Test (`-t -q`), print (`-T -q`) or reload (`-s reload`) the nginx of this configuration."""
+    return [*(("sudo", "-n") if how == "sudo" else ()), "nginx", "-c", config, *words]
+
+
 def as_user(user: str, argv: Sequence[str]) -> list[str]:
     """The command, run as this user and in its groups."""
     flags = ("--reuid=" + user, "--regid=" + user, "--init-groups")

@@ -28,6 +28,26 @@ def write(path: str, data: bytes, mode: int = PRIVATE) -> None:
     sync_folder(os.path.dirname(path))
 
 
+def write_beside(path: str, data: bytes, mode: int = READABLE) -> None:
+    """Everything of a change of the file but the instant of it, which is `put_beside`."""
+    beside = os.open(path + ".next", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+    try:
+        os.fchmod(beside, mode)
+        write_all(beside, data)
+        os.fsync(beside)
+    finally:
+        os.close(beside)
+
+
+def lies_beside(path: str) -> bytes | None:
+    return read(path + ".next")
+
+
+def put_beside(path: str) -> None:
+    """The instant. The caller syncs the folder."""
+    os.rename(path + ".next", path)
+
+
 def write_if_other(path: str, data: bytes, mode: int = PRIVATE) -> bool:
     """Whether it had to be written."""
     if read(path) == data:

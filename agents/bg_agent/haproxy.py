@@ -175,21 +175,14 @@ class Files:
             disk.make_folder(self.folder, 0o755)
 
     def write_beside(self, entries: dict[str, str]) -> None:
-        """Everything of a change of the colors' file but the instant of it."""
-        beside = os.open(self.colors + ".next", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            os.fchmod(beside, disk.READABLE)
-            disk.write_all(beside, text_of(entries))
-            os.fsync(beside)
-        finally:
-            os.close(beside)
+        disk.write_beside(self.colors, text_of(entries))
 
     def lies_beside(self, entries: dict[str, str]) -> bool:
-        return disk.read(self.colors + ".next") == text_of(entries)
+        return disk.lies_beside(self.colors) == text_of(entries)
 
     def put(self) -> None:
         """The instant."""
-        os.rename(self.colors + ".next", self.colors)
+        disk.put_beside(self.colors)
 
 
 def text_of(entries: dict[str, str]) -> bytes:

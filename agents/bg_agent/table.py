@@ -51,5 +51,10 @@ VERBS = {
         Verb("proxy_send", "haproxy", 20, effect=True),
         Verb("proxy_hold", "haproxy", 10, effect=True),
         Verb("proxy_let_go", "haproxy", 10, effect=True),
+        Verb("nginx_config", "nginx", 20),
+        Verb("nginx_look", "nginx", 20),
+        Verb("nginx_lay", "nginx", 20, effect=True),
+        Verb("nginx_prepare", "nginx", 20, effect=True),
+        Verb("nginx_send", "nginx", 30, effect=True),
     )
 }

@@ -244,15 +244,24 @@ class SwitchSpec:
     workers: int = 2
 
 
+class ProxyKind(Enum):
+    """The program that a switch on hosts is."""
+
+    HAPROXY = "haproxy"
+    NGINX = "nginx"
+
+
 @dataclass(frozen=True, slots=True)
 class ProxySpec:
-    """One switch made of the HAProxies of some hosts, which answer at one URL for people."""
+    """One switch made of the proxies of some hosts, which answer at one URL for people."""
 
     name: str
     hosts: tuple[str, ...]
     url: str
-    socket: str = "/run/haproxy/admin.sock"
-    maps: str = "/etc/haproxy/bg"  # the folder of the map files
+    socket: str = "/run/haproxy/admin.sock"  # of a HAProxy
+    maps: str = "/etc/haproxy/bg"  # the folder of the files that bg writes
+    kind: ProxyKind = later(ProxyKind.HAPROXY)
+    config: str = later("/etc/nginx/nginx.conf")  # of an nginx
 
 
 # -- The user's own steps -------------------------------------------------------------------
@@ -352,7 +361,7 @@ class Site:
     policy: Policy = Policy()
     folder: str = "."  # absolute: where relative paths of the file start
     state: str = ""  # absolute: the state folder
-    proxies: tuple[ProxySpec, ...] = ()  # switches made of HAProxies on hosts
+    proxies: tuple[ProxySpec, ...] = ()  # switches made of proxies on hosts
     hosts: tuple[Host, ...] = ()
     invariants: tuple[AtLeast, ...] = later(())
     steps: tuple[Command, ...] = later(())  # the user's own

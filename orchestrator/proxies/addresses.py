@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from urllib.parse import urlsplit
 
-from orchestrator.core.model import Color, Pin, ProxySpec, Service, Site
+from orchestrator.core.model import Color, Pin, ProxyKind, ProxySpec, Service, Site
 
 NOBODY = "none"  # in a proxy's file of colors: neither color
 FIRST, LAST = 20000, 31999  # below what a kernel gives to outgoing connections
@@ -65,8 +65,18 @@ def preview_place(service: str, color: Color) -> str:
     return f"preview/{service}/{color.value}"
 
 
+def asked_place(spec: ProxySpec) -> str:
+    """Where an nginx says what it serves, on its own host."""
+    return f"asked/{spec.name}"
+
+
 def places(site: Site) -> tuple[str, ...]:
-    """Every address of the site at HAProxies that has a port of its own."""
+    """Every address of the site at proxies that has a port of its own."""
+    asked = (asked_place(spec) for spec in site.proxies if spec.kind is ProxyKind.NGINX)
+    return (*asked, *_reached(site))
+
+
+def _reached(site: Site) -> tuple[str, ...]:
     return tuple(
         place
         for spec in site.proxies

@@ -71,6 +71,12 @@ class Answer:
             raise self._senseless(key)
         return tuple(value)
 
+    def counts(self, key: str) -> tuple[int, ...]:
+        value = self._said.get(key)
+        if not isinstance(value, list) or not all(type(one) is int and one >= 0 for one in value):
+            raise self._senseless(key)
+        return tuple(value)
+
     def texts(self, key: str) -> dict[str, str] | None:
         value = self._said.get(key)
         if value is None:

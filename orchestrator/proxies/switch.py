@@ -47,6 +47,9 @@ class ProxySwitch:
         self._proxies = dict(proxies)
         self._ports = addresses.ports(site)
 
+    def remarks(self) -> tuple[str, ...]:
+        return ()
+
     def _ends_holds(self) -> bool:
         """Whether what holds there now is a dead driver's."""
         return False

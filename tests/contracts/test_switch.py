@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.haproxy.switch import HaproxySwitch
 from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.switch import MemorySwitch
 from orchestrator.adapters.memory.world import World
@@ -21,6 +20,7 @@ from orchestrator.core.sight import Sighting
 from orchestrator.core.stillness import Held
 from orchestrator.ports.switch import Switch
 from orchestrator.ports.trouble import Refused, Superseded, TooLate
+from orchestrator.proxies.switch import ProxySwitch
 from tests.adapters.envoy.edge import (
     ALL_BLUE,
     ALL_GREEN,
@@ -34,10 +34,11 @@ from tests.adapters.envoy.edge import (
     site,
 )
 from tests.adapters.haproxy.place import new_place
+from tests.adapters.nginx.place import new_place as nginx_place
 from tests.conftest import find_ports
 
 
-@pytest.fixture(params=["memory", "envoy", "haproxy"])
+@pytest.fixture(params=["memory", "envoy", "haproxy", "nginx"])
 async def switch(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Switch]:
     """A switch that was made sure of, before anything was sent."""
     if request.param == "memory":
@@ -47,6 +48,9 @@ async def switch(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     elif request.param == "haproxy":
         async with new_place(tmp_path) as place:
             yield place.switch
+    elif request.param == "nginx":
+        async with nginx_place(tmp_path) as nginxes:
+            yield nginxes.switch
     else:
         async with new_edge(tmp_path) as edge:
             await edge.switch.ensure(1)
@@ -110,7 +114,7 @@ async def test_what_is_not_named_stays_as_it_was(switch: Switch) -> None:
 
 async def test_a_share_is_seen_to_the_percent_or_refused(switch: Switch) -> None:
     for share in (Share(1, 99), Share(37, 63), Share(99, 1), ALL_BLUE, NOBODY):
-        if isinstance(switch, HaproxySwitch) and share.split:
+        if isinstance(switch, ProxySwitch) and share.split:
             with pytest.raises(Refused, match="all traffic"):
                 await switch.send({"web": share}, {}, 1)
             continue
@@ -126,7 +130,7 @@ async def test_sending_the_same_twice_changes_nothing(switch: Switch) -> None:
 
 
 async def test_making_sure_again_changes_no_share_and_no_pin(switch: Switch) -> None:
-    share = ALL_GREEN if isinstance(switch, HaproxySwitch) else Share(20, 80)
+    share = ALL_GREEN if isinstance(switch, ProxySwitch) else Share(20, 80)
     await switch.send({"web": share}, {WEB_BLUE: BLUE}, 1)
     before = await switch.look(None)
     await switch.ensure(2)

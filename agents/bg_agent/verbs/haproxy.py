@@ -15,13 +15,13 @@ for, only while that hold stands. Everything goes through the fence of the site.
 
 from __future__ import annotations
 
-import re
 import time
 
 from bg_agent import disk, haproxy
-from bg_agent.asked import Asked, bad
+from bg_agent.asked import Asked
 from bg_agent.haproxy import NOBODY, Away, Files, Runtime
 from bg_agent.trouble import Refused
+from bg_agent.verbs import proxied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     from bg_agent.call import Call
 
-PATH = re.compile(r"/[A-Za-z0-9._/+-]{1,200}")
-KEY = re.compile(r"[a-z][a-z0-9-]{0,30}(\.(blue|green)\.[a-z][a-z0-9-]{0,30})?")
-COLORS = ("blue", "green", NOBODY)
 TERM_MAX_S = 2.0
 LUA_MAX = 16 * 1024
 CONFIG_MAX = 160 * 1024
@@ -43,15 +40,15 @@ class _Proxy:
     def __init__(self, asked: Asked) -> None:
         self.site = asked.name("site")
         self.prefix = "bg.%s." % self.site
-        self.runtime = Runtime(_path(asked, "socket"))
-        self.files = Files(_path(asked, "maps"), self.site)
+        self.runtime = Runtime(proxied.path(asked, "socket"))
+        self.files = Files(proxied.path(asked, "maps"), self.site)
 
     def running(self) -> dict[str, str] | None:
         return self.runtime.entries(self.files.colors)
 
 
 def proxy_lay(call: Call) -> dict[str, Any]:
-    proxy, keys = _Proxy(call.asked), _keys(call.asked, "keys")
+    proxy, keys = _Proxy(call.asked), proxied.keys(call.asked, "keys")
     lua = call.asked.text("lua", LUA_MAX)
     services = call.asked.names("services", 1000)
     with call.fence.holding():
@@ -72,7 +69,7 @@ def proxy_lay(call: Call) -> dict[str, Any]:
 
 def proxy_config(call: Call) -> dict[str, Any]:
     proxy = _Proxy(call.asked)
-    path = _path(call.asked, "config")
+    path = proxied.path(call.asked, "config")
     with call.fence.holding():
         try:
             pid = proxy.runtime.pid()
@@ -118,8 +115,8 @@ def proxy_look(call: Call) -> dict[str, Any]:
 
 def proxy_prepare(call: Call) -> dict[str, Any]:
     """`before`: what is in use; `wanted`: what will be. A HAProxy that is away has pid 0."""
-    proxy, keys = _Proxy(call.asked), _keys(call.asked, "keys")
-    changes = _colors(call.asked, "changes")
+    proxy, keys = _Proxy(call.asked), proxied.keys(call.asked, "keys")
+    changes = proxied.colors(call.asked, "changes")
     with call.fence.holding():
         file, whole = proxy.files.read_colors()
         try:
@@ -154,7 +151,7 @@ def proxy_send(call: Call) -> dict[str, Any]:
     `late`: the hold that was asked for does not stand, or `until_s` is over by the clock that
     `prepare` told. Nothing was changed where neither is so, and `why` says why.
     """
-    proxy, wanted = _Proxy(call.asked), _colors(call.asked, "wanted")
+    proxy, wanted = _Proxy(call.asked), proxied.colors(call.asked, "wanted")
     held = call.asked.names("held", 1000)
     pid, version = call.asked.number("pid", 2**31), call.asked.number("version", 2**32)
     until_s = call.asked.seconds("until_s", 1e12, 1e12)
@@ -290,24 +287,3 @@ def _files_of(path: str) -> list[str]:
     if not os.path.isdir(path):
         return [path]
     return [os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(".cfg")]
-
-
-def _path(asked: Asked, key: str) -> str:
-    path = asked.like(key, PATH, "an absolute path: letters, digits and . _ + - / only")
-    if "/../" in path + "/":
-        raise bad("%s: no way up" % key)
-    return path
-
-
-def _keys(asked: Asked, key: str) -> list[str]:
-    words = "a service, or caller.color.callee"
-    return [Asked({key: one}).like(key, KEY, words) for one in asked.items(key, 5000)]
-
-
-def _colors(asked: Asked, key: str) -> dict[str, str]:
-    given = asked.pairs(key, 5000)
-    if not all(KEY.fullmatch(name) for name in given):
-        raise bad("%s: each key is a service, or caller.color.callee" % key)
-    if not all(value in COLORS for value in given.values()):
-        raise bad("%s: blue, green or none" % key)
-    return {str(name): str(value) for name, value in given.items()}

@@ -1,0 +1,35 @@
+"""Reading what every proxy is told, whatever program it is: paths, keys of colors, colors.
+
+The one rule: nothing of a request gets into a file of a proxy that is not of this closed shape.
+"""
+
+from __future__ import annotations
+
+import re
+
+from bg_agent.asked import Asked, bad
+
+PATH = re.compile(r"/[A-Za-z0-9._/+-]{1,200}")
+KEY = re.compile(r"[a-z][a-z0-9-]{0,30}(\.(blue|green)\.[a-z][a-z0-9-]{0,30})?")
+COLORS = ("blue", "green", "none")
+
+
+def path(asked: Asked, key: str) -> str:
+    found = asked.like(key, PATH, "an absolute path: letters, digits and . _ + - / only")
+    if "/../" in found + "/":
+        raise bad("%s: no way up" % key)
+    return found
+
+
+def keys(asked: Asked, key: str) -> list[str]:
+    words = "a service, or caller.color.callee"
+    return [Asked({key: one}).like(key, KEY, words) for one in asked.items(key, 5000)]
+
+
+def colors(asked: Asked, key: str) -> dict[str, str]:
+    given = asked.pairs(key, 5000)
+    if not all(KEY.fullmatch(name) for name in given):
+        raise bad("%s: each key is a service, or caller.color.callee" % key)
+    if not all(value in COLORS for value in given.values()):
+        raise bad("%s: blue, green or none" % key)
+    return {str(name): str(value) for name, value in given.items()}

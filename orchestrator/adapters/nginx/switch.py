@@ -1,0 +1,64 @@
+"""The switch on nginx: colors are variables of an included file, and a flip is a reload.
+
+What is the same for every program is `orchestrator.proxies`'. Here is what nginx cannot: it stops
+no time, and a reload closes the connections that wait for a next request. The one rule: what cannot
+be promised is said, before and after.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from orchestrator.adapters.nginx.proxy import Proxy
+from orchestrator.adapters.nginx.remarks import remark
+from orchestrator.core.model import Hold, Site
+from orchestrator.core.stillness import Held
+from orchestrator.ports.trouble import Refused
+from orchestrator.proxies.far import Far
+from orchestrator.proxies.flips import Patience
+from orchestrator.proxies.switch import ProxySwitch
+
+FOLLOW_S = 5.0  # how long those that do not follow are asked again: a reload takes 0.2 s and more
+BACK_S = 5.0  # how long those that did are asked to go back
+CANNOT_HOLD = "nginx cannot stop time: it has nothing that makes requests wait"
+
+
+class NginxSwitch(ProxySwitch):
+    """`ports.switch.Switch` on the nginxes of a site (`site.proxies`)."""
+
+    program = "nginx"
+
+    def __init__(
+        self,
+        site: Site,
+        far: Far,
+        *,
+        follow_s: float = FOLLOW_S,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """`follow_s`: how long a proxy that does not follow is asked again."""
+        self._own = {
+            spec.name: tuple(Proxy(site, spec, host, far) for host in spec.hosts)
+            for spec in site.proxies
+        }
+        super().__init__(site, self._own, Patience(follow_s, BACK_S), now)
+
+    def remarks(self) -> tuple[str, ...]:
+        """With what the last reloads cut short, where the proxies were looked at before."""
+        return tuple(
+            remark(name, tuple(cut for proxy in proxies for cut in proxy.cuts))
+            for name, proxies in self._own.items()
+        )
+
+    def close(self) -> None:
+        """Nothing is held, so nothing is left."""
+
+    async def hold(self, services: tuple[str, ...], hold: Hold, epoch: int) -> float:
+        raise Refused(CANNOT_HOLD)
+
+    async def held(self, epoch: int) -> Held:
+        raise Refused(CANNOT_HOLD)
+
+    async def let_go(self, epoch: int) -> tuple[float, ...]:
+        return ()
