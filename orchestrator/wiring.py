@@ -21,9 +21,12 @@ from orchestrator.adapters.sqlite.journal import SqliteJournal
 from orchestrator.adapters.sqlite.lease import SqliteLease
 from orchestrator.core.health import Sample
 from orchestrator.core.model import Color, Probe, Service, Site
+from orchestrator.core.sight import RunSeen
+from orchestrator.core.steps import Run
 from orchestrator.engine.world import World
 from orchestrator.ports.artifacts import Artifact, Artifacts
 from orchestrator.ports.clock import Clock
+from orchestrator.ports.commands import Commands
 from orchestrator.ports.prober import Target
 from orchestrator.ports.trouble import Refused
 from orchestrator.ports.witness import Witness
@@ -60,6 +63,7 @@ def ready(site: Site, *, witness: Witness) -> World:
         prober=_Prober(clock),
         clock=clock,
         witness=witness,
+        commands=_Commands(site, fence),
     )
     return _on_hosts(world, journal) if _is_on_hosts(site) else world
 
@@ -75,11 +79,11 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
     """
     from orchestrator.adapters.ssh.agents import Agents
     from orchestrator.adapters.ssh.asking import Asking
+    from orchestrator.adapters.ssh.hosts import SshHosts
     from orchestrator.adapters.ssh.installation import SshInstallation
     from orchestrator.adapters.ssh.shell import Shell
 
     site, agents, switch = world.site, Agents(Shell()), world.switch
-    from orchestrator.adapters.ssh.hosts import SshHosts
     if site.proxies:
         from orchestrator.adapters.haproxy.switch import HaproxySwitch
 
@@ -128,6 +132,32 @@ class _Prober:
         from orchestrator.adapters.http.prober import NetworkProber
 
         return await NetworkProber(self._clock).sample(target, probes, timeout_s)
+
+
+class _Commands:
+    """`LocalCommands`, loaded with the first step of the user's own."""
+
+    def __init__(self, site: Site, fence: LocalFence) -> None:
+        self._site, self._fence = site, fence
+
+    async def look(
+        self, runs: tuple[Run, ...], rollout: int, epoch: int | None
+    ) -> tuple[RunSeen, ...]:
+        return await self._here().look(runs, rollout, epoch)
+
+    async def check(self, run: Run) -> None:
+        await self._here().check(run)
+
+    async def do(self, run: Run, rollout: int, epoch: int) -> None:
+        await self._here().do(run, rollout, epoch)
+
+    async def undo(self, run: Run, rollout: int, epoch: int) -> None:
+        await self._here().undo(run, rollout, epoch)
+
+    def _here(self) -> Commands:
+        from orchestrator.adapters.local.commands import LocalCommands
+
+        return LocalCommands(self._site, self._fence, redactor=_SECRETS)
 
 
 # -- What `check` asks of this machine, before anything starts -----------------------------

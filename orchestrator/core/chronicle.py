@@ -25,7 +25,7 @@ from orchestrator.core.record import (
     What,
 )
 from orchestrator.core.rollout import Rollout, evolve
-from orchestrator.core.steps import Part, Retire, Shift, Start, Wire, flips_of
+from orchestrator.core.steps import Part, Retire, Run, Shift, Start, Wire, flips_of
 
 PAST_KEPT = 50
 
@@ -91,6 +91,7 @@ class Past:
     reason: str = ""  # why it turned, where it did
     remarks: tuple[str, ...] = ()
     wanted: tuple[tuple[str, Release], ...] = ()  # (service, release); also where it failed
+    ran: tuple[Run, ...] = ()  # the steps of the user's own that it did
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +104,22 @@ class Chronicle:
     pins: tuple[tuple[Pin, Color], ...] = ()  # where inner addresses were led
     accepted: tuple[str, ...] = ()  # drift that a person accepted, as text
     asked: tuple[Entry, ...] = ()  # requests to the site not yet met or answered
-
     gone: tuple[Gone, ...] = ()  # hosts that were taken out
 
     @property
     def away(self) -> tuple[str, ...]:
         """The names of the hosts that were taken out."""
         return tuple(gone.host for gone in self.gone)
+
     def serves(self, service: str) -> Serving | None:
         return next((s for s in self.serving if s.service == service), None)
 
     def standby(self, service: str) -> Standby | None:
         return next((s for s in self.standbys if s.service == service), None)
+
+    def ran(self, rollout: int | None) -> tuple[Run, ...]:
+        """The steps of the user's own that this closed rollout did."""
+        return next((p.ran for p in self.past if p.id == rollout), ())
 
     def served_lately(self, service: str) -> tuple[Release, ...]:
         """The releases that served, newest first, each once."""
@@ -140,16 +145,16 @@ def fold(chronicle: Chronicle, entry: Entry) -> Chronicle:
             opened = evolve(None, entry)
             asked = tuple(e for e in chronicle.asked if not _taken_up(e, opened))
             return replace(chronicle, open=opened, rollouts=number, asked=asked)
-        case Asked(rollout=None):
-            return replace(chronicle, asked=(*chronicle.asked, entry))
-        case Asked(rollout=number) if chronicle.open is None or chronicle.open.id != number:
-            return replace(chronicle, asked=(*chronicle.asked, entry))
-        case Answered(request=request) if any(e.number == request for e in chronicle.asked):
         case Asked(rollout=None, what=What.WITHOUT) if chronicle.open is None:
             return _without(chronicle, record, entry.at_s)
         case Asked(rollout=None, what=What.READMIT) if chronicle.open is None:
             left = tuple(gone for gone in chronicle.gone if gone.host != record.target)
             return _counted(replace(chronicle, gone=left))
+        case Asked(rollout=None):
+            return replace(chronicle, asked=(*chronicle.asked, entry))
+        case Asked(rollout=number) if chronicle.open is None or chronicle.open.id != number:
+            return replace(chronicle, asked=(*chronicle.asked, entry))
+        case Answered(request=request) if any(e.number == request for e in chronicle.asked):
             accepted = _accepted(chronicle, request, record.reason)
             asked = tuple(e for e in chronicle.asked if e.number != request)
             return replace(chronicle, asked=asked, accepted=accepted)
@@ -232,6 +237,7 @@ def _closed(chronicle: Chronicle, rollout: Rollout, at_s: float, remark: str) ->
         reason=rollout.turned,
         remarks=rollout.remarks or ((remark,) if remark else ()),
         wanted=tuple((w.service, w.release) for w in rollout.wish.wanted),
+        ran=tuple(s for s in rollout.steps[: rollout.done] if isinstance(s, Run)) if went else (),
     )
     asked = (*chronicle.asked, *_not_met(rollout))
     chronicle = replace(chronicle, past=(*chronicle.past, past)[-PAST_KEPT:], asked=asked)

@@ -93,7 +93,7 @@ def pause_s(failures: int) -> float:
 
 def why_gave_up(rollout: Rollout) -> str:
     reason = rollout.failed.reason if rollout.failed else "unknown"
-    step = name(rollout.steps[rollout.failed.step]) if rollout.failed else "a step"
+    step = title(rollout.steps[rollout.failed.step]) if rollout.failed else "a step"
     if rollout.falls > FALLS_MAX:
         return f"{step} did not last: {reason}"
     if rollout.failed and rollout.failed.kind is Trouble.ILL:
@@ -102,6 +102,13 @@ def why_gave_up(rollout: Rollout) -> str:
         return f"{step} was refused: {reason}"
     times = "" if rollout.failures == 1 else f" {rollout.failures} times"
     return f"{step} failed{times}: {reason}"
+
+
+def why_no_return(rollout: Rollout) -> str:
+    """Why nothing turns it back any more."""
+    step = rollout.no_return
+    what = f": {title(step)} was begun, and nothing takes it back" if step else ""
+    return f"it is past the point of no return{what}"
 
 
 def _back(rollout: Rollout) -> Outcome:
@@ -133,12 +140,14 @@ def _respond(rollout: Rollout, entry: Entry) -> Move:
         case What.BACK if rollout.backing_out:
             return Answer(entry.number, "it is going back already")
         case What.BACK:
-            return Answer(entry.number, "it is past the point of no return")
+            return Answer(entry.number, why_no_return(rollout))
         case What.FORWARD if rollout.backing_out and not rollout.replaced:
             return Turn(Way.FORWARD, who, entry.number)
         case What.FORWARD:
             return Answer(entry.number, "it is not going back, or another wish takes its place")
         case What.DENY if (gate := rollout.gate) and gate.name == request.target:
+            if not rollout.may_turn_back:
+                return Answer(entry.number, why_no_return(rollout))
             return Turn(Way.BACK, f"{request.by} denied {gate.name}: {request.why}", entry.number)
         case What.DENY:
             return Answer(entry.number, f"no gate {request.target!r} stands open")
@@ -150,6 +159,8 @@ def _respond(rollout: Rollout, entry: Entry) -> Move:
             return Answer(entry.number, "it is not paused")
         case What.WISH:
             return _another_wish(rollout, entry, request)
+        case What.WITHOUT:
+            return Answer(entry.number, why_not_without(rollout, request.target))
         case _:
             return Answer(
                 entry.number, f"{request.what.value} has to wait until this rollout has closed"
@@ -159,8 +170,6 @@ def _respond(rollout: Rollout, entry: Entry) -> Move:
 def _another_wish(rollout: Rollout, entry: Entry, request: Asked) -> Move:
     if rollout.policy.meanwhile is Meanwhile.REPLACE and rollout.may_turn_back:
         return Turn(Way.BACK, f"{request.by} wants something else", entry.number)
-        case What.WITHOUT:
-            return Answer(entry.number, why_not_without(rollout, request.target))
     if rollout.policy.meanwhile is Meanwhile.REPLACE and rollout.backing_out:
         return Answer(entry.number, "it is going back already; ask again once it has closed")
     return Answer(

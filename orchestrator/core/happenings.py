@@ -39,6 +39,7 @@ from orchestrator.core.record import (
     Failed,
     FoundWell,
     Granted,
+    LeftAsItIs,
     NoStandby,
     Record,
     Trouble,
@@ -47,7 +48,7 @@ from orchestrator.core.record import (
 )
 from orchestrator.core.rollout import Rollout, evolve
 from orchestrator.core.sight import holds, undone
-from orchestrator.core.steps import LOOKS, Drain, Gate, Prove, Retire, Shift, Step, name
+from orchestrator.core.steps import LOOKS, Drain, Gate, Prove, Retire, Run, Shift, Step, title
 
 NOW, LATE, GATE_UNTIL = 1e6, 1e9, 1e8  # the imagined clock: before and after every gate's time
 
@@ -101,7 +102,7 @@ class Memory:
         alike in everything that changes, and that a move depends on.
         """
         told = (r.done, r.touched, r.failures, r.hopeless, r.falls, r.begun, r.paused, r.facts)
-        more = (r.asked, r.granted, r.backing_out, r.replaced, r.lost, r.outcome)
+        more = (r.asked, r.granted, r.backing_out, r.replaced, r.lost, r.left, r.outcome)
         return self.rollouts.setdefault((told, more), r)
 
     def the_world(self, world: Imagined) -> Imagined:
@@ -224,20 +225,20 @@ def _restarting(state: State) -> Iterator[tuple[str, State]]:
 def _doing(state: State, index: int) -> Iterator[tuple[str, State]]:
     rollout = state.rollout
     step = rollout.to_do(index)
-    title = name(step)
+    called = title(step)
     if isinstance(step, Gate):
         if rollout.gate is not None:
-            yield f"{title} ends", state.then(Ended(rollout.id, index, False))
+            yield f"{called} ends", state.then(Ended(rollout.id, index, False))
         else:
             began = Began(rollout.id, index, False, rollout.attempt, GATE_UNTIL)
-            yield f"{title} opens", state.then(began)
+            yield f"{called} opens", state.then(began)
         return
     if isinstance(step, Shift) and (below := _disproved(state)) is not None:
         failed = Failed(rollout.id, below, False, Trouble.ILL, "started again since")
         yield "the proof does not stand any more", state.then(failed)
         return
     began_state = state.then(Began(rollout.id, index, False, rollout.attempt))
-    yield f"{title} begins, and the driver dies", began_state
+    yield f"{called} begins, and the driver dies", began_state
     if isinstance(step, LOOKS):
         yield from _looking(began_state, index, step)
     else:
@@ -259,46 +260,46 @@ def _looking(state: State, index: int, step: Step) -> Iterator[tuple[str, State]
         facts = tuple(
             FoundWell(p.service, p.color, i, PROVEN) for p in step.parts for i in range(p.count)
         )
-    yield f"{name(step)} ends well", found.then(Ended(rollout.id, index, False, facts))
+    yield f"{title(step)} ends well", found.then(Ended(rollout.id, index, False, facts))
     if state.left.faults and not isinstance(step, Drain):
         failed = Failed(rollout.id, index, False, Trouble.ILL, "ill")
-        yield f"{name(step)} finds it ill", state.less("faults").then(failed)
+        yield f"{title(step)} finds it ill", state.less("faults").then(failed)
 
 
 def _undoing(state: State, index: int) -> Iterator[tuple[str, State]]:
     step = state.rollout.steps[index]
     state = state.then(Began(state.rollout.id, index, True, state.rollout.attempt))
-    yield f"undoing {name(step)} begins, and the driver dies", state
+    yield f"undoing {title(step)} begins, and the driver dies", state
     if isinstance(step, LOOKS):
-        yield f"undoing {name(step)}", state.then(Ended(state.rollout.id, index, True))
+        yield f"undoing {title(step)}", state.then(Ended(state.rollout.id, index, True))
     else:
         yield from _acting(state, index, step, back=True)
 
 
 def _acting(state: State, index: int, step: Step, *, back: bool) -> Iterator[tuple[str, State]]:
     """Look, act, look; with every place to die on the way, and every way to fail."""
-    title = f"undoing {name(step)}" if back else name(step)
+    called = f"undoing {title(step)}" if back else title(step)
     ended = Ended(state.rollout.id, index, back)
     orders = state.left.orders
     way = state.memory.way(state.world, index, step, back=back, orders=orders)
     if not way.worlds:
-        yield f"{title} holds already", state.then(ended)
+        yield f"{called} holds already", state.then(ended)
         return
     for half in way.worlds:
-        yield f"{title} is in the middle, and the driver dies", state.on(half)
+        yield f"{called} is in the middle, and the driver dies", state.on(half)
     all_of_it = state.on(way.worlds[-1])
     if not way.takes:
         record = _failure(state.rollout, index, step, Trouble.DID_NOT_TAKE, back=back)
-        yield f"{title} does not take", all_of_it.then(record)
+        yield f"{called} does not take", all_of_it.then(record)
         return
-    yield f"{title} ends", all_of_it.then(ended)
+    yield f"{called} ends", all_of_it.then(ended)
     if not state.left.faults:
         return
     less = state.less("faults")
     for kind in (Trouble.REFUSED, Trouble.DID_NOT_TAKE):
         record = _failure(state.rollout, index, step, kind, back=back)
         for world in (state.world, *way.worlds[:-1]):
-            yield f"{title} fails ({kind.value})", less.on(world).then(record)
+            yield f"{called} fails ({kind.value})", less.on(world).then(record)
 
 
 def _failure(rollout: Rollout, index: int, step: Step, kind: Trouble, *, back: bool) -> Record:
@@ -306,6 +307,8 @@ def _failure(rollout: Rollout, index: int, step: Step, kind: Trouble, *, back: b
     if back and isinstance(step, Retire) and last:
         lost = tuple(NoStandby(p.service, p.color, "trouble") for p in step.parts)
         return Ended(rollout.id, index, True, lost)
+    if isinstance(step, Run) and (back or step.back) and last:
+        return Ended(rollout.id, index, back, (LeftAsItIs(step.command.name, "trouble"),))
     return Failed(rollout.id, index, back, kind, "trouble")
 
 

@@ -15,13 +15,20 @@ from functools import lru_cache
 from typing import assert_never
 
 from orchestrator.core.model import Color, Pin, Release, Share
-from orchestrator.core.sight import InstallationSeen, InstanceSeen, Sighting, SwitchSeen
+from orchestrator.core.sight import (
+    InstallationSeen,
+    InstanceSeen,
+    RunSeen,
+    Sighting,
+    SwitchSeen,
+)
 from orchestrator.core.steps import (
     Drain,
     Gate,
     Part,
     Prove,
     Retire,
+    Run,
     Shift,
     Soak,
     Stage,
@@ -33,6 +40,7 @@ from orchestrator.core.steps import (
 )
 
 PROVEN, FRESH = 1, 2  # start numbers: found well since this start, or not
+NONE_OF_IT, HALF, ALL_OF_IT = 0, 1, 2  # of a step of the user's own, at one place
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Imagined:
     cells: tuple[tuple[tuple[str, Color], Cell], ...]
     shares: tuple[tuple[str, Share], ...]
     pins: tuple[tuple[Pin, Color | None], ...]
+    runs: tuple[tuple[tuple[str, str], int], ...] = ()  # how much of each, by step and place
 
     def cell(self, service: str, color: Color) -> Cell:
         return next((c for key, c in self.cells if key == (service, color)), Cell())
@@ -62,7 +71,11 @@ class Imagined:
     def with_cell(self, service: str, color: Color, cell: Cell) -> Imagined:
         key = (service, color)
         cells = tuple((k, cell if k == key else c) for k, c in self.cells)
-        return Imagined(cells, self.shares, self.pins)
+        return Imagined(cells, self.shares, self.pins, self.runs)
+
+    def with_run(self, step: str, place: str, much: int) -> Imagined:
+        runs = tuple((k, much if k == (step, place) else m) for k, m in self.runs)
+        return Imagined(self.cells, self.shares, self.pins, runs)
 
     def with_traffic(self, shares: dict[str, Share], pins: dict[Pin, Color | None]) -> Imagined:
         return replace(
@@ -86,6 +99,12 @@ def imagine(sighting: Sighting, steps: tuple[Step, ...]) -> Imagined:
         ),
         shares=tuple((s, sighting.share(s)) for s in services),
         pins=tuple({w.pin: sighting.pin(w.pin) for w in wirings}.items()),
+        runs=tuple(
+            ((s.command.name, place), NONE_OF_IT)
+            for s in steps
+            if isinstance(s, Run)
+            for place in s.places
+        ),
     )
 
 
@@ -123,6 +142,10 @@ def sighting_of(world: Imagined) -> Sighting:
         switch=SwitchSeen(
             shares=world.shares,
             pins=tuple((pin, color) for pin, color in world.pins if color is not None),
+        ),
+        runs=tuple(
+            RunSeen(step, place, much == ALL_OF_IT, much != NONE_OF_IT)
+            for (step, place), much in world.runs
         ),
     )
 
@@ -174,6 +197,11 @@ def doing(step: Step, world: Imagined) -> Iterator[Imagined]:
                 if not any(cell.current == release or cell.count(release) for cell in cells):
                     world = _staged(world, service, cells[0].staged - {release})
                 yield world
+        case Run(command):
+            for place in step.places:
+                for much in (HALF, ALL_OF_IT):
+                    world = world.with_run(command.name, place, much)
+                    yield world
         case Drain() | Prove() | Gate() | Soak():
             yield world
         case _:
@@ -212,6 +240,12 @@ def undoing(step: Step, world: Imagined) -> Iterator[Imagined]:
             yield world.with_traffic(
                 {f.service: f.before for f in flips}, {w.pin: w.before for w in wirings}
             )
+        case Run(command):
+            for place in step.places if step.home else ():
+                for much in (HALF, NONE_OF_IT):
+                    world = world.with_run(command.name, place, much)
+                    yield world
+            yield world
         case Drain() | Prove() | Gate() | Soak() | Tidy():
             yield world
         case _:

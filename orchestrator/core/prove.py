@@ -31,7 +31,7 @@ from orchestrator.core.model import Color, Release
 from orchestrator.core.record import Opened, Outcome
 from orchestrator.core.rollout import Rollout, evolve
 from orchestrator.core.sight import Sighting, holds
-from orchestrator.core.steps import Part, Shift, Stage, Start, Step, Tidy, Wire, name
+from orchestrator.core.steps import Part, Run, Shift, Stage, Start, Step, Tidy, Wire, title
 
 TRIES_MAX = 2  # a state behind a third try is like the one behind the second
 
@@ -113,6 +113,8 @@ def _thinned(step: Step, chosen: set[str], instances: int) -> Step:
         flips = (f for f in step.flips if f.service in chosen)
         fewer_flips = tuple(replace(f, back=fewer(f.back) if f.back else None) for f in flips)
         return replace(step, flips=fewer_flips, wirings=wirings)
+    if isinstance(step, Run):
+        return replace(step, hosts=step.hosts[:instances])
     if parts := parts_of(step):
         few = tuple(fewer(p) for p in parts if p.service in chosen)
         return replace(step, parts=few)  # type: ignore[arg-type]
@@ -212,13 +214,25 @@ class _Walk:
 
 def _ending(rollout: Rollout, world: Imagined, before: Imagined) -> str:
     sighting = sighting_of(world)
-    if rollout.outcome is Outcome.BACKED_OUT:
-        return _is_as_before(rollout, sighting, before)
+    if rollout.outcome in (Outcome.BACKED_OUT, Outcome.REPLACED):
+        return _is_as_before(rollout, sighting, before) or _own_steps_left(rollout, world)
     if rollout.outcome is Outcome.ROLLED_OUT:
+        remarked = {f.step for f in rollout.left}
         for step in rollout.steps:
             if isinstance(step, Start | Shift) and not holds(step, sighting):
-                return f"it closed rolled out, and {name(step)} does not hold"
+                return f"it closed rolled out, and {title(step)} does not hold"
+            if isinstance(step, Run) and title(step) not in remarked and not holds(step, sighting):
+                return f"it closed rolled out, and {title(step)} was not done"
     return ""
+
+
+def _own_steps_left(rollout: Rollout, world: Imagined) -> str:
+    """What a step of the user's own did is taken away, may stay as declared, or is remarked."""
+    may = {f.step for f in rollout.left}
+    may |= {s.command.name for s in rollout.steps if isinstance(s, Run) and s.command.leave}
+    left = (step for (step, _), much in world.runs if much and step not in may)
+    step = next(left, None)
+    return f"it backed out, and what {step} did is still there" if step else ""
 
 
 def _is_as_before(rollout: Rollout, sighting: Sighting, before: Imagined) -> str:

@@ -27,6 +27,7 @@ from orchestrator.core.record import (
     Failed,
     FoundWell,
     Granted,
+    LeftAsItIs,
     NoStandby,
     Opened,
     Outcome,
@@ -76,6 +77,7 @@ class Rollout:
     replaced: bool = False  # it goes back because another wish takes its place
     lost: tuple[NoStandby, ...] = ()  # standbys that could not be brought back
     outcome: Outcome | None = None
+    left: tuple[LeftAsItIs, ...] = ()  # what the user's own steps did and nothing took back
 
     @property
     def shift_at(self) -> int:
@@ -91,7 +93,12 @@ class Rollout:
     @property
     def may_turn_back(self) -> bool:
         """Whether every step that may have left something behind can be taken back."""
-        return not self.backing_out and all(undoable(s) for s in self.steps[: self.touched])
+        return not self.backing_out and self.no_return is None
+
+    @property
+    def no_return(self) -> Step | None:
+        """The step that was begun and that nothing takes back, where there is one."""
+        return next((s for s in self.steps[: self.touched] if not undoable(s)), None)
 
     @property
     def was_well(self) -> bool:
@@ -125,7 +132,8 @@ class Rollout:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What people should know about the way it closed."""
-        return tuple(f"no standby: {f.service} {f.color.value}: {f.why}" for f in self.lost)
+        lost = (f"no standby: {f.service} {f.color.value}: {f.why}" for f in self.lost)
+        return (*lost, *(f"{f.step} was left as it is: {f.why}" for f in self.left))
 
     def to_do(self, index: int) -> Step:
         """The step as it is to be done now.
@@ -209,6 +217,7 @@ def _ended(rollout: Rollout, ended: Ended) -> Rollout:
         return rollout  # while it was written, somebody asked to prove anew: it has to come again
     facts = tuple((ended.step, fact) for fact in ended.facts)
     lost = tuple(fact for fact in ended.facts if isinstance(fact, NoStandby))
+    left = tuple(fact for fact in ended.facts if isinstance(fact, LeftAsItIs))
     rollout = replace(
         rollout,
         failures=0,
@@ -218,6 +227,7 @@ def _ended(rollout: Rollout, ended: Ended) -> Rollout:
         until_s=None,
         facts=rollout.facts + facts,
         lost=rollout.lost + lost,
+        left=rollout.left + left,
     )
     if ended.undoing:
         return replace(rollout, touched=ended.step, done=min(rollout.done, ended.step))
@@ -257,22 +267,12 @@ def _asked(rollout: Rollout, asked: Asked, entry: Entry) -> Rollout:
             return _anew(rollout)
         case What.RETRY if rollout.gate:
             return _prove_again(rollout)
+        case What.WITHOUT if not why_not_without(rollout, asked.target):
+            return _go_on_without(rollout, asked.target)
         case _:
             return replace(rollout, asked=(*rollout.asked, entry))
 
 
-def _granted(rollout: Rollout, granted: Granted, entry: Entry) -> Rollout:
-    """A grant counts for the gate that stands open, in this attempt, by its own record's time."""
-    if why_no_grant(rollout, granted, entry.at_s):
-        return replace(rollout, asked=(*rollout.asked, entry))
-    return replace(rollout, granted=(*rollout.granted, granted))
-
-        case What.WITHOUT if not why_not_without(rollout, asked.target):
-            return _go_on_without(rollout, asked.target)
-
-def why_no_grant(rollout: Rollout, granted: Granted, at_s: float) -> str:
-    """Why a grant does not count; empty where it does."""
-    gate = rollout.gate
 def why_not_without(rollout: Rollout, host: str) -> str:
     """Why it cannot go on without this host; empty where it can."""
     return why_not(rollout.site, host, rollout.steps)
@@ -289,6 +289,16 @@ def _go_on_without(rollout: Rollout, host: str) -> Rollout:
     return replace(rollout, steps=fewer, site=site)
 
 
+def _granted(rollout: Rollout, granted: Granted, entry: Entry) -> Rollout:
+    """A grant counts for the gate that stands open, in this attempt, by its own record's time."""
+    if why_no_grant(rollout, granted, entry.at_s):
+        return replace(rollout, asked=(*rollout.asked, entry))
+    return replace(rollout, granted=(*rollout.granted, granted))
+
+
+def why_no_grant(rollout: Rollout, granted: Granted, at_s: float) -> str:
+    """Why a grant does not count; empty where it does."""
+    gate = rollout.gate
     if gate is None or gate.name != granted.gate:
         return f"no gate {granted.gate!r} stands open"
     if granted.attempt != rollout.attempt:

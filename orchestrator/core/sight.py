@@ -7,7 +7,8 @@ of it is left. Both are pure; a look that did not reach something says so in `un
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from orchestrator.core.model import Color, Pin, Release, Share
@@ -17,6 +18,7 @@ from orchestrator.core.steps import (
     Part,
     Prove,
     Retire,
+    Run,
     Shift,
     Soak,
     Stage,
@@ -93,10 +95,21 @@ class SwitchSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class RunSeen:
+    """One step of the user's own at one place, as its look or what was noted of it says."""
+
+    step: str
+    host: str  # empty: this machine
+    holds: bool
+    left: bool = False  # something of it may be there that its undo has to take away
+
+
+@dataclass(frozen=True, slots=True)
 class Sighting:
     installations: tuple[InstallationSeen, ...] = ()
     switch: SwitchSeen = SwitchSeen()
     unreached: tuple[str, ...] = ()  # what did not answer, in words
+    runs: tuple[RunSeen, ...] = ()  # of the steps of the user's own that were looked at
 
     def at(self, service: str, color: Color) -> InstallationSeen:
         for seen in self.installations:
@@ -107,6 +120,10 @@ class Sighting:
     def saw(self, service: str, color: Color) -> bool:
         """Whether this color answered at all. One that did not is not an empty one."""
         return any((i.service, i.color) == (service, color) for i in self.installations)
+
+    def ran(self, step: str, host: str) -> RunSeen | None:
+        """None: nobody looked, or it did not answer."""
+        return next((r for r in self.runs if (r.step, r.host) == (step, host)), None)
 
     def share(self, service: str) -> Share:
         return next((share for name, share in self.switch.shares if name == service), Share())
@@ -146,6 +163,8 @@ def holds(step: Step, sighting: Sighting) -> bool:
                 for service, release in releases
                 for color in Color
             )
+        case Run():
+            return all(seen is not None and seen.holds for seen in _seen_of(step, sighting))
         case Drain() | Prove() | Gate() | Soak():
             return False
         case _:
@@ -172,10 +191,34 @@ def undone(step: Step, sighting: Sighting) -> bool:
             back = all(sighting.share(f.service) == f.before for f in flips)
             wired = all(_as_wired_before(w, sighting) for w in wirings)
             return sighting.switch.up and back and wired
+        case Run() if not step.home:
+            return True
+        case Run():
+            return all(seen is not None and not seen.left for seen in _seen_of(step, sighting))
         case Drain() | Prove() | Gate() | Soak() | Tidy():
             return True
         case _:
             assert_never(step)
+
+
+def missing_of(run: Run, sighting: Sighting) -> Run:
+    """The same, less the hosts where it holds already."""
+    return _at(run, sighting, lambda seen: not seen.holds)
+
+
+def left_of(run: Run, sighting: Sighting) -> Run:
+    """The same, less the hosts where nothing of it is left."""
+    return _at(run, sighting, lambda seen: seen.left)
+
+
+def _at(run: Run, sighting: Sighting, wanted: Callable[[RunSeen], bool]) -> Run:
+    seen = {host: sighting.ran(run.command.name, host) for host in run.hosts}
+    hosts = tuple(host for host, one in seen.items() if one is None or wanted(one))
+    return replace(run, hosts=hosts)
+
+
+def _seen_of(run: Run, sighting: Sighting) -> tuple[RunSeen | None, ...]:
+    return tuple(sighting.ran(run.command.name, host) for host in run.places)
 
 
 def _runs(part: Part, sighting: Sighting) -> bool:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from orchestrator.core.record import Fact, Flipped, LeftOpen, NoStandby, StoodStill
+from orchestrator.core.record import (
+    Fact,
+    Flipped,
+    LeftAsItIs,
+    LeftOpen,
+    NoStandby,
+    StoodStill,
+)
 from orchestrator.core.steps import (
     Drain,
     Flip,
@@ -16,6 +23,7 @@ from orchestrator.core.steps import (
     Part,
     Prove,
     Retire,
+    Run,
     Shift,
     Soak,
     Stage,
@@ -23,6 +31,7 @@ from orchestrator.core.steps import (
     Step,
     Tidy,
     Wire,
+    undoable,
 )
 from orchestrator.core.words import (
     NOBODY,
@@ -67,6 +76,9 @@ def sentence_of(step: Step) -> str:
             return f"watch {parts_at(parts)} under real traffic"
         case Tidy(releases):
             return f"delete {joined(f'{s} {r.version}' for s, r in releases)}"
+        case Run(command, _, _, back):
+            end = "" if undoable(step) else "; nothing takes that back"
+            return f"{'take back' if back else 'run'} {command.name}{_where(step)}{end}"
         case _:
             assert_never(step)
 
@@ -96,6 +108,9 @@ def doing(step: Step) -> str:
             return f"watching {parts_at(parts)} under real traffic"
         case Tidy(releases):
             return f"deleting {joined(f'{s} {r.version}' for s, r in releases)}"
+        case Run(command, _, _, back):
+            end = "" if undoable(step) else "; from here on there is no way back"
+            return f"{'taking back' if back else 'running'} {command.name}{_where(step)}{end}"
         case _:
             assert_never(step)
 
@@ -132,6 +147,10 @@ def done(step: Step, facts: tuple[Fact, ...] = ()) -> str:
             if len(releases) == 1:
                 return f"{what} is deleted; no way back needs it"
             return f"{what} are deleted; no way back needs them"
+        case Run(command, _, _, back):
+            if why := _left(facts):
+                return f"{command.name} is left as it is{_where(step)}: {why}"
+            return f"{command.name} is {'taken back' if back else 'done'}{_where(step)}"
         case _:
             assert_never(step)
 
@@ -153,6 +172,9 @@ def undo_of(step: Step) -> str:
         case Shift(flips):
             where = joined(where for _, where in flips_to(flips, after=False))
             return "send it to nobody again" if where == NOBODY else f"send it back to {where}"
+        case Run(command):
+            again = f"run {command.name} again" if step.back else f"take {command.name} back"
+            return again if step.home else ""
         case Drain() | Prove() | Gate() | Soak() | Tidy():
             return ""
         case _:
@@ -172,6 +194,10 @@ def taking_back(step: Step) -> str:
             return f"stopping {parts_at(parts)}"
         case Shift(flips):
             return f"sending {_traffic(flips, after=False)}"
+        case Run(command):
+            if not step.home:
+                return f"leaving what {command.name} did"
+            return f"{'running' if step.back else 'taking back'} {command.name}{_where(step)}"
         case Drain() | Prove() | Gate() | Soak() | Tidy():
             return f"leaving {_look(step)} behind"
         case _:
@@ -195,6 +221,12 @@ def taken_back(step: Step, facts: tuple[Fact, ...] = ()) -> str:
             return told(parts, "is stopped", "are stopped")
         case Shift(flips):
             return f"{_goes(flips, after=False)} again"
+        case Run(command):
+            if why := _left(facts):
+                return f"{command.name} is left as it is{_where(step)}: {why}"
+            if not step.home:
+                return f"what {command.name} did stays"
+            return f"{command.name} is {'done again' if step.back else 'taken back'}{_where(step)}"
         case Drain() | Prove() | Gate() | Soak() | Tidy():
             return f"{_look(step)} left nothing behind"
         case _:
@@ -218,6 +250,15 @@ def _look(step: Drain | Prove | Gate | Soak | Tidy) -> str:
             return "the deleting of old releases"
         case _:
             assert_never(step)
+
+
+def _where(run: Run) -> str:
+    """Hosts are named; this machine goes without saying."""
+    return f" on {joined(run.hosts)}" if run.hosts else ""
+
+
+def _left(facts: tuple[Fact, ...]) -> str:
+    return next((f.why for f in facts if isinstance(f, LeftAsItIs)), "")
 
 
 def _traffic(flips: tuple[Flip, ...], *, after: bool) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.core.model import Color, Hold, Pin, Release, Share
+from orchestrator.core.model import Color, Command, Hold, Pin, Release, Share
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,44 @@ class Tidy:
     releases: tuple[tuple[str, Release], ...]  # (service, release)
 
 
-Step = Stage | Drain | Retire | Wire | Start | Prove | Gate | Shift | Soak | Tidy
+@dataclass(frozen=True, slots=True)
+class About:
+    """The service that a step of the user's own is about, as the plan brings it up."""
+
+    service: str
+    color: Color
+    release: Release
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command of the user's own has done what it is for: on this machine, or on these hosts.
+
+    `back`: it takes back what a rollout that has closed did, and what it cannot is a remark.
+    """
+
+    command: Command
+    hosts: tuple[str, ...] = ()  # those of its hosts where it did not hold at the opening
+    about: About | None = None  # None: no service in particular
+    back: bool = False
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where it runs; the empty name is this machine."""
+        return self.hosts if self.command.on else ("",)
+
+    @property
+    def forth(self) -> tuple[str, ...]:
+        """The argv that makes it true."""
+        return self.command.undo if self.back else self.command.do
+
+    @property
+    def home(self) -> tuple[str, ...]:
+        """The argv that takes it back; empty: there is none."""
+        return self.command.do if self.back else self.command.undo
+
+
+Step = Stage | Drain | Retire | Wire | Start | Prove | Gate | Shift | Soak | Tidy | Run
 
 LOOKS = (Drain, Prove, Gate, Soak)
 """Steps that are never true beforehand: they are performed by watching."""
@@ -154,8 +191,13 @@ def undoable(step: Step) -> bool:
 
     Deleting a release that no way back needs takes nothing away.
     """
-    return isinstance(step, Step)
+    return not isinstance(step, Run) or bool(step.home) or step.command.leave
 
 
 def name(step: Step) -> str:
     return type(step).__name__.lower()
+
+
+def title(step: Step) -> str:
+    """What people call it: its kind, or the name that its user gave it."""
+    return step.command.name if isinstance(step, Run) else name(step)

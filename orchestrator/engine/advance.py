@@ -15,7 +15,7 @@ from orchestrator.core.decide import For, Wait, decide
 from orchestrator.core.drift import fallen
 from orchestrator.core.record import Failed, Trouble
 from orchestrator.core.rollout import Rollout
-from orchestrator.core.steps import name
+from orchestrator.core.steps import title
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.perform import perform
 from orchestrator.engine.world import survey
@@ -99,7 +99,7 @@ async def _look_back(driver: Driver) -> None:
     if index is None:
         return
     reason = (
-        f"{name(rollout.steps[index])} was done and does not hold any more: somebody changed it"
+        f"{title(rollout.steps[index])} was done and does not hold any more: somebody changed it"
     )
     try:
         await driver.write(Failed(rollout.id, index, False, Trouble.DID_NOT_TAKE, reason))

@@ -15,7 +15,7 @@ from typing import Any
 from orchestrator.core.model import Color, Hold, Pin, Share
 from orchestrator.core.record import Fact, Kind
 from orchestrator.core.rollout import Rollout
-from orchestrator.core.steps import Part, Retire, Shift, Stage, Start, Step, Tidy, Wire
+from orchestrator.core.steps import Part, Retire, Run, Shift, Stage, Start, Step, Tidy, Wire
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import any_answers, described
 from orchestrator.engine.standstill import GivenUp, shift_held
@@ -53,6 +53,8 @@ async def do(driver: Driver, step: Step) -> tuple[Fact, ...]:
             await _side_by_side(
                 world.installation.remove(service, release, epoch) for service, release in releases
             )
+        case Run():
+            await world.commands.do(step, driver.rollout.id, epoch)
         case _:
             raise AssertionError(f"{step} is a look")
     return ()
@@ -80,6 +82,8 @@ async def undo(driver: Driver, step: Step) -> tuple[Fact, ...]:
             )
         case Shift():
             return await _traffic_back(driver, step)
+        case Run():
+            await world.commands.undo(step, driver.rollout.id, epoch)
         case _:
             raise AssertionError(f"{step} cannot be undone")
     return ()

@@ -17,7 +17,7 @@ from orchestrator.core.plan import Plan, Unplannable, plan, plan_mend, plan_reti
 from orchestrator.core.prove import Broken, Proof, prove
 from orchestrator.core.record import Kind, Opened, Wish
 from orchestrator.core.sight import Sighting
-from orchestrator.core.steps import Start
+from orchestrator.core.steps import Run, Start
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import who_serves
 from orchestrator.engine.world import World, survey
@@ -48,6 +48,10 @@ async def consider(
     """What would be done for this wish, and the proof of it. Reads only."""
     sighting = known(chronicle, await survey(world, epoch))
     planned = _plan(world, wish, sighting, policy=policy, chronicle=chronicle)
+    if runs := _that_can_be_looked_at(planned):
+        ran = await survey(world, epoch, runs=runs)
+        sighting = replace(sighting, runs=ran.runs, unreached=ran.unreached)
+        planned = _plan(world, wish, sighting, policy=policy, chronicle=chronicle)
     if isinstance(planned, Unplannable) or not planned.steps:
         return Considered(planned, sighting)
     services = tuple(dict.fromkeys(w.service for w in wish.wanted))
@@ -66,6 +70,12 @@ async def consider(
     return Considered(planned, sighting, proof, opened)
 
 
+def _that_can_be_looked_at(planned: Plan | Unplannable) -> tuple[Run, ...]:
+    """The steps of the user's own whose look may say that they hold already: then they go."""
+    steps = planned.steps if isinstance(planned, Plan) else ()
+    return tuple(step for step in steps if isinstance(step, Run) and step.command.holds)
+
+
 def _plan(
     world: World, wish: Wish, sighting: Sighting, *, policy: Policy, chronicle: Chronicle
 ) -> Plan | Unplannable:
@@ -75,6 +85,8 @@ def _plan(
             return plan_retire(world.site, services, sighting)
         case Kind.MEND:
             return plan_mend(drift(chronicle, sighting), sighting, policy.hold)
+        case Kind.ADOPT:
+            return plan_adopt(world.site, wish, sighting)
         case Kind.DEPLOY | Kind.BACKOUT:
             return plan(world.site, wish, sighting, policy=policy, chronicle=chronicle)
 
@@ -85,8 +97,6 @@ async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -
     Nothing is written where the plan is empty, impossible or broken, or where the switch cannot
     be had (`Refused`). Raises `Raced` where somebody asked for something meanwhile: catch up, and
     open again.
-        case Kind.ADOPT:
-            return plan_adopt(world.site, wish, sighting)
     """
     world = driver.world
     if driver.chronicle.open is not None:
@@ -98,6 +108,8 @@ async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -
         if isinstance(step, Start):
             for part in step.parts:
                 await world.installation.check(part)  # before anything is stopped to make room
+        if isinstance(step, Run):
+            await world.commands.check(step)
     await world.switch.ensure(driver.epoch)
     if (await survey(world, driver.epoch)).switch.shares != considered.sighting.switch.shares:
         considered = await _consider_again(driver, wish, policy, by)

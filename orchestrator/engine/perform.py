@@ -18,17 +18,29 @@ from orchestrator.core.record import (
     Fact,
     Failed,
     Flipped,
+    LeftAsItIs,
     NoStandby,
     Trouble,
     Turned,
 )
-from orchestrator.core.sight import Sighting, holds, undone
-from orchestrator.core.steps import LOOKS, Drain, Gate, Prove, Retire, Shift, Soak, Step, name
+from orchestrator.core.sight import Sighting, holds, left_of, missing_of, undone
+from orchestrator.core.steps import (
+    LOOKS,
+    Drain,
+    Gate,
+    Prove,
+    Retire,
+    Run,
+    Shift,
+    Soak,
+    Step,
+    title,
+)
 from orchestrator.engine import effects, watch
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.standstill import GivenUp
 from orchestrator.engine.world import survey
-from orchestrator.ports.trouble import Refused, Superseded, Unreachable
+from orchestrator.ports.trouble import Refused, Superseded, Unreachable, Unsuccessful
 
 
 async def perform(driver: Driver, move: Move) -> None:
@@ -123,21 +135,25 @@ async def _disproved(driver: Driver, index: int, found: watch.Ill) -> None:
 
 
 async def _make(driver: Driver, index: int, step: Step, since_s: float = 0.0) -> None:
-    sighting = await survey(driver.world, driver.epoch)
+    sighting = await _seen(driver, step)
     if holds(step, sighting):
         await _ended(driver, index)
         return
+    act = missing_of(step, sighting) if isinstance(step, Run) else step
     if isinstance(step, Shift) and (ill := watch.not_as_found(driver.rollout, sighting)):
         await _disproved(driver, index, ill)  # started again while it was proven again
         return
-    trouble, facts = await _tried(driver, lambda: effects.do(driver, step))
-    sighting = await survey(driver.world, driver.epoch)
+    trouble, facts = await _tried(driver, act, lambda: effects.do(driver, act))
+    sighting = await _seen(driver, step)
     if holds(step, sighting):
         took_s = driver.world.clock.now() - since_s
         took = (Flipped(took_s),) if isinstance(step, Shift) else ()
         await _ended(driver, index, (*took, *facts))
         return
     kind, reason = trouble or (Trouble.DID_NOT_TAKE, _not_taken(step, sighting))
+    if isinstance(step, Run) and step.back and _last_try(driver, kind):
+        await _ended(driver, index, (LeftAsItIs(step.command.name, reason),))
+        return
     await driver.write(Failed(driver.rollout.id, index, False, kind, reason))
 
 
@@ -155,12 +171,13 @@ async def _undo(driver: Driver, index: int) -> None:
     if isinstance(step, LOOKS):
         await driver.write(Ended(rollout.id, index, undoing=True))
         return
-    sighting = await survey(driver.world, driver.epoch)
+    sighting = await _seen(driver, step)
     if undone(step, sighting):
         await driver.write(Ended(rollout.id, index, undoing=True))
         return
-    trouble, facts = await _tried(driver, lambda: effects.undo(driver, step))
-    sighting = await survey(driver.world, driver.epoch)
+    act = left_of(step, sighting) if isinstance(step, Run) else step
+    trouble, facts = await _tried(driver, act, lambda: effects.undo(driver, act))
+    sighting = await _seen(driver, step)
     runs_but_silent = isinstance(step, Retire) and trouble is not None
     if undone(step, sighting) and not runs_but_silent:
         await driver.write(Ended(rollout.id, index, undoing=True, facts=facts))
@@ -170,13 +187,19 @@ async def _undo(driver: Driver, index: int) -> None:
 
 
 async def _undo_failed(driver: Driver, index: int, kind: Trouble, reason: str) -> None:
-    """A standby that cannot be brought back is a remark, not stuck: it has no traffic."""
+    """A standby that cannot be brought back is a remark, not stuck: it has no traffic. So is a step
+    of the user's own: the way back hangs on no program of somebody else.
+    """
     rollout = driver.rollout
     step = rollout.steps[index]
-    last = rollout.failures + 1 >= rollout.policy.tries or kind is Trouble.REFUSED
+    last = _last_try(driver, kind)
     if isinstance(step, Retire) and last:
         lost = tuple(NoStandby(p.service, p.color, reason) for p in step.parts)
         await driver.write(Ended(rollout.id, index, undoing=True, facts=lost))
+        return
+    if isinstance(step, Run) and last:
+        left = (LeftAsItIs(step.command.name, reason),)
+        await driver.write(Ended(rollout.id, index, undoing=True, facts=left))
         return
     await driver.write(Failed(rollout.id, index, True, kind, reason))
 
@@ -201,23 +224,36 @@ async def _ended(driver: Driver, index: int, facts: tuple[Fact, ...] = ()) -> No
     await driver.write(Ended(driver.rollout.id, index, undoing=False, facts=facts))
 
 
+async def _seen(driver: Driver, step: Step) -> Sighting:
+    runs = (step,) if isinstance(step, Run) else ()
+    return await survey(driver.world, driver.epoch, runs=runs, rollout=driver.rollout.id)
+
+
+def _last_try(driver: Driver, kind: Trouble) -> bool:
+    rollout = driver.rollout
+    return rollout.failures + 1 >= rollout.policy.tries or kind is Trouble.REFUSED
+
+
 async def _tried(
-    driver: Driver, act: effects.Act
+    driver: Driver, step: Step, act: effects.Act
 ) -> tuple[tuple[Trouble, str] | None, tuple[Fact, ...]]:
     """What went wrong, if anything, and what was found on the way.
 
-    Whether it happened all the same, the look afterwards says.
+    Whether it happened all the same, the look afterwards says. A command of the user's own is not
+    run again before that look.
     """
     from orchestrator.engine.patience import patiently
 
     try:
-        return None, await patiently(driver.world.clock, act)
+        return None, await (act() if isinstance(step, Run) else patiently(driver.world.clock, act))
     except Superseded:
         raise
     except Refused as refused:
         return (Trouble.REFUSED, refused.why), ()
     except effects.NothingAnswers as silent:
         return (Trouble.ILL, silent.why), ()
+    except Unsuccessful as unsuccessful:
+        return (Trouble.DID_NOT_TAKE, unsuccessful.why), ()
     except GivenUp as given_up:
         return (Trouble.DID_NOT_TAKE, given_up.why), ()
     except Unreachable as unreachable:
@@ -236,8 +272,8 @@ def _not_taken(step: Step, sighting: Sighting) -> str:
     ]
     if notes:
         return "; ".join(notes)
-    return f"{name(step)} reported success, and a look says otherwise"
+    return f"{title(step)} reported success, and a look says otherwise"
 
 
 def _not_undone(step: Step) -> str:
-    return f"undoing {name(step)} reported success, and a look says otherwise"
+    return f"undoing {title(step)} reported success, and a look says otherwise"

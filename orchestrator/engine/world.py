@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from orchestrator.core.model import Site
-from orchestrator.core.sight import Sighting, SwitchSeen
+from orchestrator.core.sight import RunSeen, Sighting, SwitchSeen
+from orchestrator.core.steps import Run
 from orchestrator.ports.artifacts import Artifacts
 from orchestrator.ports.clock import Clock
-from orchestrator.ports.installation import Installation, PartlySeen
 from orchestrator.ports.commands import Commands
 from orchestrator.ports.hosts import Hosts
+from orchestrator.ports.installation import Installation, PartlySeen
 from orchestrator.ports.journal import Journal
 from orchestrator.ports.lease import Lease
 from orchestrator.ports.prober import Prober
@@ -43,20 +44,26 @@ class World:
     prober: Prober
     clock: Clock
     witness: Witness
+    commands: Commands
     close: Callable[[], Awaitable[None]] = _nothing
-
-
     hosts: Hosts | None = None  # None: everything is on this machine
-async def survey(world: World, epoch: int | None) -> Sighting:
-    """Look at everything at once.
+
+
+async def survey(
+    world: World, epoch: int | None, *, runs: tuple[Run, ...] = (), rollout: int = 0
+) -> Sighting:
+    """Look at everything at once, and at these steps of the user's own, as this rollout left them.
 
     What did not answer is named in `unreached`. Raises `Superseded`.
     """
-    installations, switch = await asyncio.gather(
-        world.installation.look(epoch), world.switch.look(epoch), return_exceptions=True
+    installations, switch, ran = await asyncio.gather(
+        world.installation.look(epoch),
+        world.switch.look(epoch),
+        _ran(world, epoch, runs, rollout),
+        return_exceptions=True,
     )
     unreached = []
-    for seen in (installations, switch):
+    for seen in (installations, switch, ran):
         if isinstance(seen, Unreachable | Refused):
             unreached.append(seen.why)
         elif isinstance(seen, BaseException):
@@ -67,4 +74,19 @@ async def survey(world: World, epoch: int | None) -> Sighting:
         installations=() if isinstance(installations, BaseException) else installations,
         switch=SwitchSeen(up=False) if isinstance(switch, BaseException) else switch,
         unreached=tuple(unreached),
+        runs=() if isinstance(ran, BaseException) else ran,
     )
+
+
+async def _ran(
+    world: World, epoch: int | None, runs: tuple[Run, ...], rollout: int
+) -> tuple[RunSeen, ...]:
+    """Where there is none to look at, the fence is raised at the places that answer."""
+    if not runs and (epoch is None or not world.site.steps):
+        return ()
+    try:
+        return await world.commands.look(runs, rollout, epoch)
+    except (Unreachable, Refused):
+        if runs:
+            raise
+        return ()

@@ -26,6 +26,10 @@ class Unreachable(Trouble):
     """We do not know whether it happened. Look again."""
 
 
+class Unsuccessful(Trouble):
+    """It ran to its end, or its time was over, and it says that it failed. Look; then try again."""
+
+
 class Superseded(Trouble):
     """Someone younger drives. Stop, and change nothing more."""
 

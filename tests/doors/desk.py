@@ -111,4 +111,5 @@ class Desk:
             p.prober,
             p.clock,
             witness,
+            p.commands,
         )

@@ -49,6 +49,7 @@ def hands(process: Process) -> Hands:
         prober=process.prober,
         clock=process.clock,
         witness=MemoryWitness(),
+        commands=process.commands,
     )
 
 

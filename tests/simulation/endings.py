@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.world import World
 from orchestrator.core.model import Color, Release, Share
 from orchestrator.core.record import (
@@ -16,8 +17,10 @@ from orchestrator.core.record import (
     Began,
     Closed,
     Ended,
+    Fact,
     Failed,
     Granted,
+    LeftAsItIs,
     NoStandby,
     Opened,
     Outcome,
@@ -25,7 +28,7 @@ from orchestrator.core.record import (
     What,
     Wish,
 )
-from orchestrator.core.steps import Gate, Start, Step, Tidy
+from orchestrator.core.steps import Gate, Run, Start, Step, Tidy
 from tests.simulation.promises import Broken, story
 
 
@@ -85,6 +88,7 @@ def check_ending(
         lost = {(f.service, f.color) for f in _lost(world, number)} | _meant(plan) | damaged
         if differences := _but_tidied(after, before, plan).differences(before, lost):
             raise Broken(f"{past.outcome}, and " + "; ".join(differences) + "\n" + story(world))
+    check_own_steps(world, number, plan, past.outcome)
     if past.outcome is Outcome.ROLLED_OUT:
         for wanted in wish.wanted:
             count = world.site.service(wanted.service).placement.count
@@ -98,20 +102,37 @@ def check_ending(
                 raise Broken(f"rolled out, and {wanted.service} runs {runs}\n" + story(world))
 
 
+def check_own_steps(world: World, number: int, plan: tuple[Step, ...], outcome: Outcome) -> None:
+    """A step of the user's own was done, or nothing of it is left, or it says so."""
+    remarked = {f.step for f in _facts(world, number) if isinstance(f, LeftAsItIs)}
+    runs = tuple(s for s in plan if isinstance(s, Run) and s.command.name not in remarked)
+    hands = Process(world).commands
+    back = outcome in (Outcome.BACKED_OUT, Outcome.REPLACED)
+    for run in runs if outcome is not Outcome.ABANDONED else ():
+        seen = hands.seen((run,), number)
+        if not back and not all(one.holds for one in seen):
+            raise Broken(f"rolled out, and {run.command.name} was not done\n" + story(world))
+        if back and not run.command.leave and any(one.left for one in seen):
+            raise Broken(f"backed out, and {run.command.name} left something\n" + story(world))
+
+
 def _meant(plan: tuple[Step, ...]) -> set[tuple[str, Color]]:
     """What a mend starts is meant to run, and stays."""
     started = (p for step in plan if isinstance(step, Start) for p in step.parts)
     return {(p.service, p.color) for p in started if p.before.running}
 
 
-def _lost(world: World, number: int) -> list[NoStandby]:
+def _facts(world: World, number: int) -> list[Fact]:
     return [
         fact
         for e in world.entries
         if isinstance(e.record, Ended) and e.record.rollout == number
         for fact in e.record.facts
-        if isinstance(fact, NoStandby)
     ]
+
+
+def _lost(world: World, number: int) -> list[NoStandby]:
+    return [fact for fact in _facts(world, number) if isinstance(fact, NoStandby)]
 
 
 def _but_tidied(after: Snapshot, before: Snapshot, plan: tuple[Step, ...]) -> Snapshot:

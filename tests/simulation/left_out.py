@@ -16,9 +16,11 @@ from orchestrator.adapters.memory.journal import MemoryJournal
 from orchestrator.adapters.memory.world import Effect
 from orchestrator.core import decide as deciding
 from orchestrator.core import rollout as folding
-from orchestrator.core.record import FACTS, Failed
+from orchestrator.core import sight as seeing
+from orchestrator.core.record import FACTS, Asked, Failed, Way, What
 from orchestrator.core.rollout import Rollout
 from orchestrator.core.sight import holds
+from orchestrator.core.steps import Run
 from orchestrator.engine import effects, perform, watch
 from orchestrator.engine import world as surveying
 from orchestrator.engine.driver import Driver
@@ -30,9 +32,9 @@ began, ended, turned = folding._began, folding._ended, folding._turned
 
 def skip_the_second_look(patch: pytest.MonkeyPatch) -> None:
     async def make(driver: Driver, index: int, step: Any, since_s: float = 0.0) -> None:
-        if holds(step, await surveying.survey(driver.world, driver.epoch)):
+        if holds(step, await perform._seen(driver, step)):
             return await perform._ended(driver, index)
-        trouble, _ = await perform._tried(driver, lambda: effects.do(driver, step))
+        trouble, _ = await perform._tried(driver, step, lambda: effects.do(driver, step))
         if trouble is None:
             return await perform._ended(driver, index)
         kind, reason = trouble
@@ -54,6 +56,32 @@ def skip_the_first_look(patch: pytest.MonkeyPatch) -> None:
         return False
 
     patch.setattr(perform, "holds", hastily)
+
+
+def what_nothing_takes_back_is_pretended_to_be(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(folding, "undoable", lambda step: True)
+
+
+def only_what_was_done_is_taken_back(patch: pytest.MonkeyPatch) -> None:
+    """What was begun, and ended badly, is left as it is."""
+    undone = seeing.undone
+
+    def unless_done(step: Any, sighting: Any) -> bool:
+        return not holds(step, sighting) if isinstance(step, Run) else undone(step, sighting)
+
+    patch.setattr(perform, "undone", unless_done)
+
+
+def a_denied_gate_turns_back_from_anywhere(patch: pytest.MonkeyPatch) -> None:
+    respond = deciding._respond
+
+    def turns(rollout: Rollout, entry: Any) -> Any:
+        asked = entry.record
+        if isinstance(asked, Asked) and asked.what is What.DENY and rollout.gate:
+            return deciding.Turn(Way.BACK, "denied", entry.number)
+        return respond(rollout, entry)
+
+    patch.setattr(deciding, "_respond", turns)
 
 
 def forget_touched(patch: pytest.MonkeyPatch) -> None:
@@ -146,8 +174,8 @@ def the_journal_takes_records_of_an_older_driver(patch: pytest.MonkeyPatch) -> N
 def no_epoch_on_looks(patch: pytest.MonkeyPatch) -> None:
     survey = surveying.survey
 
-    async def bare(world: Any, epoch: int | None) -> Any:
-        return await survey(world, None)
+    async def bare(world: Any, epoch: int | None, **more: Any) -> Any:
+        return await survey(world, None, **more)
 
     from orchestrator.engine import advance
 

@@ -7,9 +7,10 @@ what anybody believes: rules 1, 8 and 10, and that never two rollouts are open.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.adapters.memory.fuse import GO_ON, Answer, Kind, Tick, When
+from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.world import World
 from orchestrator.core.health import Verdict
 from orchestrator.core.model import Color, Share
@@ -26,6 +27,7 @@ from orchestrator.core.sight import (
 from orchestrator.core.steps import (
     Flip,
     Retire,
+    Run,
     Shift,
     Stage,
     Start,
@@ -42,12 +44,16 @@ WORDS = {  # the steps that have such effects, forward or back
     "start": Start | Retire | Shift,
     "point": Start | Retire | Shift,
     "send": Wire | Shift,
+    "run": Run,
 }
 FENCED = ("installation", "switch")
+ACTED_ON = (*FENCED, "commands")
 
 
 def truth(world: World) -> Sighting:
     """What is so, as it would be seen if everything answered."""
+    rollout = world.chronicle.open
+    runs = tuple(s for s in rollout.steps if isinstance(s, Run)) if rollout else ()
     cells = ((s.name, color) for s in world.site.services for color in Color)
     return Sighting(
         tuple(
@@ -64,6 +70,7 @@ def truth(world: World) -> Sighting:
             for name, color in cells
         ),
         SwitchSeen(tuple(world.shares.items()), tuple(world.pins.items())),
+        runs=Process(world).commands.seen(runs, rollout.id) if rollout and runs else (),
     )
 
 
@@ -152,7 +159,8 @@ class Promises:
         looks, seen = self.looks.pop(tick.process, set()), self.seen.pop(tick.process, None)
         number, step, undoing = self.at_hand[tick.process]
         first, self.tried[tick.process] = self.tried.get(tick.process) != number, number
-        if seen is None or len(looks) < len(FENCED) or not first:  # patience has its own reasons
+        whole = {f"{target}.look" for target in (ACTED_ON if isinstance(step, Run) else FENCED)}
+        if seen is None or not whole <= looks or not first:  # patience has its own reasons
             return
         if (undone if undoing else holds)(step, seen):
             raise self.broken("it did again what it had seen done", tick)
@@ -192,7 +200,7 @@ class Promises:
     def _epoch_never_falls(self, tick: Tick) -> None:
         """Rule 8: once a younger driver was there, nothing of an older one takes effect."""
         target = tick.verb.partition(".")[0]
-        if tick.epoch is None or target not in FENCED:
+        if tick.epoch is None or target not in ACTED_ON:
             return
         if tick.epoch < self.youngest.get(target, 0):
             raise self.broken(f"epoch {tick.epoch} still acts", tick)
@@ -205,15 +213,16 @@ class Promises:
             for place, cell in self.world.cells.items():
                 self.looked[place] = {i: o.start for i, o in cell.instances.items() if o.running}
         looks = self.looks.setdefault(tick.process, set())
-        if not tick.verb.endswith(".look"):
-            return
-        if len(looks) == len(FENCED):
+        if not tick.verb.endswith(".look") or tick.verb in looks:
             return
         looks.add(tick.verb)
         now, before = truth(self.world), self.seen.get(tick.process, Sighting())
+        if tick.verb == "commands.look":
+            self.seen[tick.process] = replace(before, runs=now.runs)
+            return
         installations = now.installations if of_installations else before.installations
         switch = before.switch if of_installations else now.switch
-        self.seen[tick.process] = Sighting(installations, switch)
+        self.seen[tick.process] = replace(before, installations=installations, switch=switch)
 
     def _fenced_before_it_decides(self, tick: Tick) -> None:
         """Rule 8: who takes over raises its epoch everywhere with its first survey.
@@ -303,4 +312,4 @@ class Promises:
 
 def _of_a_step(tick: Tick) -> bool:
     target, _, verb = tick.verb.partition(".")
-    return target in FENCED and verb in WORDS
+    return target in ACTED_ON and verb in WORDS

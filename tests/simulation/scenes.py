@@ -24,7 +24,7 @@ from orchestrator.adapters.memory.world import (
     World,
 )
 from orchestrator.core.chronicle import Backout, backout_of
-from orchestrator.core.model import Color, Hold, Share, Site
+from orchestrator.core.model import At, Color, Command, Hold, Share, Site
 from orchestrator.core.record import Kind, Outcome, Wanted, Wish
 from orchestrator.core.stillness import Held
 from tests.core.made import ANY, SAME, service, with_policy
@@ -252,6 +252,44 @@ async def holding() -> Scene:
     return Scene(world, wish_for(world, {"web": "2", "api": "2"}))
 
 
+OWN = (
+    Command("provision", At.BEFORE_START, ("do",), ("undo",), on=("h1", "h2")),
+    Command("expand", At.BEFORE_CUTOVER, ("do",), leave=True),
+    Command("warm", At.AFTER_CUTOVER, ("do",), ("undo",), holds=("holds",)),
+    Command("tell", At.AT_CLOSE, ("do",), ("undo",)),
+)
+
+
+async def own_steps() -> Scene:
+    """Steps of the user's own at each of the four places, on hosts and here."""
+    world = await past(replace(shop(), steps=OWN), {"web": "1"})
+    world.ran.clear()  # somebody else took it away since, so a look does not say that it holds
+    return Scene(world, wish_for(world, {"web": "2"}))
+
+
+async def own_steps_taken_back() -> Scene:
+    """After the close: what can be taken back of them is, once traffic is back."""
+    world = (await own_steps()).world
+    await visit(Process(world), wish_for(world, {"web": "2"}), grant=True)
+    world.effects.clear()
+    return Scene(world, backing_out(world))
+
+
+async def own_step_fails() -> Scene:
+    """After the cutover, so it goes all the way back."""
+    scene = await own_steps()
+    scene.world.failing.add("tell")
+    return replace(scene, ends=Outcome.BACKED_OUT)
+
+
+async def no_way_back() -> Scene:
+    """A step that nothing takes back, before anything starts."""
+    own = (OWN[0], Command("contract", At.BEFORE_START, ("do",), holds=("holds",)))
+    world = await past(replace(shop(), steps=own), {"web": "1"})
+    world.ran.clear()
+    return Scene(world, wish_for(world, {"web": "2"}))
+
+
 SCENES: dict[str, Making] = {
     making.__name__: making
     for making in (
@@ -274,6 +312,10 @@ SCENES: dict[str, Making] = {
         mending_everything,
         mending_traffic,
         holding,
+        own_steps,
+        own_steps_taken_back,
+        own_step_fails,
+        no_way_back,
     )
 }
 

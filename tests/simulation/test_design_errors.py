@@ -102,6 +102,17 @@ def ill_before_and_after() -> Iterator[object]:
     yield lives(opened("fix_forward"), {soaking + 2: turns_ill(Color.GREEN)})
 
 
+def denials() -> Iterator[object]:
+    yield Life(opened("no_way_back"), at_gate=What.DENY).live()
+
+
+def half_done() -> Iterator[object]:
+    """A step of the user's own ends badly, after it changed something."""
+    for host in ("h1", "h2"):
+        fails = Fault("commands.run", How.REFUSES, FOR_GOOD, f"do provision {host}")
+        yield Life(opened("own_steps"), fails).live()
+
+
 BACK, FORWARD, RETRY = asks(What.BACK), asks(What.FORWARD), asks(What.RETRY)
 
 ERRORS = (
@@ -196,6 +207,19 @@ ERRORS = (
         left_out.requests_have_no_address,
         lambda: events(asks_of_a_rollout_that_has_closed),
     ),
+    DesignError(
+        "what nothing takes back is pretended to be",
+        left_out.what_nothing_takes_back_is_pretended_to_be,
+        lambda: events(BACK, name="no_way_back", every=3),
+    ),
+    DesignError(
+        "only what was done is taken back", left_out.only_what_was_done_is_taken_back, half_done
+    ),
+    DesignError(
+        "a denied gate turns back from anywhere",
+        left_out.a_denied_gate_turns_back_from_anywhere,
+        denials,
+    ),
 )
 
 
@@ -211,7 +235,7 @@ def caught(error: DesignError) -> str:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda e: e.what)
 def test_the_simulation_catches(error: DesignError, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("first", "second", "fix_forward"):
+    for name in ("first", "second", "fix_forward", "no_way_back"):
         undisturbed(name, None)
         undisturbed(name, What.BACK)
     error.seed(monkeypatch)

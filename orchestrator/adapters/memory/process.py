@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from orchestrator.adapters.memory.artifacts import MemoryArtifacts
+from orchestrator.adapters.memory.commands import MemoryCommands
 from orchestrator.adapters.memory.doing import Doing
 from orchestrator.adapters.memory.fuse import Hook, nothing_happens
 from orchestrator.adapters.memory.installation import MemoryInstallation
@@ -41,6 +42,7 @@ class Process:
         self.switch = MemorySwitch(doing)
         self.prober = MemoryProber(doing)
         self.artifacts = MemoryArtifacts(world)
+        self.commands = MemoryCommands(doing)
 
     @property
     def alive(self) -> bool:

@@ -40,6 +40,9 @@ FLAPPING = Health(flaps=True)
 HANGING = Health(hangs=True)
 
 
+NONE_OF_IT, HALF, ALL_OF_IT = 0, 1, 2  # of a step of the user's own, at one place
+
+
 @dataclass
 class Instance:
     """One running copy, or what is left of it."""
@@ -109,6 +112,9 @@ class World:
     entries: list[Entry] = field(default_factory=list)
     chronicle: Chronicle = field(default_factory=Chronicle)  # the fold of `entries`
     lease: LeaseRow = field(default_factory=LeaseRow)
+    ran: dict[tuple[int, str, str], int] = field(default_factory=dict)
+    """How much was done of each step of the user's own: by rollout, name and place."""
+    failing: set[str] = field(default_factory=set)  # steps of the user's own that end badly
     living: dict[int, bool] = field(default_factory=dict)  # processes by pid: alive?
     far: set[int] = field(default_factory=set)  # processes on another machine
 
