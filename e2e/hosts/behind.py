@@ -51,18 +51,6 @@ hosts:
 rollout: {{soak: 500ms, drain: 2s, tries: 1, lease: 3s, hold: 2s}}
 state: state
 """
-DEFAULTS = """\
-global
-    user haproxy
-    group haproxy
-    hard-stop-after 5s
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-
-"""
 SAY = """\
 import socket, sys
 line = socket.socket(socket.AF_UNIX)
@@ -135,11 +123,10 @@ class Behind:
             proxy.run(["usermod", "-aG", "haproxy", "deploy"])
 
     def configure(self, proxy: Host) -> None:
-        """With what `init haproxy` prints; returns when HAProxy answers."""
+        """What `init haproxy` prints, at the end of Debian's own; returns when HAProxy answers."""
         lines = self.bg("init", "haproxy").out
-        ours = lines.replace("mode 660 level", "user root group haproxy mode 660 level")
-        proxy.write("/etc/haproxy/haproxy.cfg", DEFAULTS + ours)
-        proxy.run(["systemctl", "restart", "haproxy"])
+        proxy.run(["tee", "-a", "/etc/haproxy/haproxy.cfg"], input=lines)
+        proxy.run(["systemctl", "reload", "haproxy"])
         self.until_up(proxy)
 
     def until_up(self, proxy: Host) -> None:

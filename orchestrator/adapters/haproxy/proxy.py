@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.adapters.haproxy import lua, names
-from orchestrator.adapters.haproxy.missing import missing
+from orchestrator.adapters.haproxy.missing import missing, told_of
 from orchestrator.core.model import Color, ProxySpec, Site
 from orchestrator.ports.trouble import Refused, Unreachable
 from orchestrator.proxies import addresses
@@ -19,7 +19,7 @@ from orchestrator.proxies.far import Answer, Far, named
 from orchestrator.proxies.proxy import Looked, Prepared, Sent
 
 TERM_S = 0.5  # how long a hold lasts of itself
-_SHOWN = 12  # missing lines in one sentence
+_SHOWN = 12  # lines of what is missing in one sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,8 @@ class Proxy:
         """
         said = await self._ask("proxy_config", epoch, config=names.CONFIG)
         if lacking := missing(said.text("text"), self.site, self.spec):
-            return f"{self.host}: {_spoken(said.list('files'), lacking, shown)}"
+            told = told_of(lacking, self.site, self.spec)
+            return f"{self.host}: {_spoken(said.list('files'), told, shown)}"
         self._refuse_away(said)
         if not self._is_loaded(said):
             return (
@@ -193,9 +194,9 @@ def _older(count: int) -> str:
     )
 
 
-def _spoken(files: tuple[str, ...], lacking: tuple[str, ...], shown: int | None) -> str:
-    left = len(lacking[shown:]) if shown is not None else 0
+def _spoken(files: tuple[str, ...], told: tuple[str, ...], shown: int | None) -> str:
+    left = len(told[shown:]) if shown is not None else 0
     more = f"\n  … and {left} more: `bgctl check` names all" if left else ""
-    lines = "".join(f"\n  {line}" for line in lacking[:shown])
+    lines = "".join(f"\n  {line}" for line in told[:shown])
     where = ", ".join(files) or names.CONFIG
     return f"{where} lacks (`bgctl init haproxy` prints all lines):{lines}{more}"

@@ -193,7 +193,8 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
 
 def _begun(problem: str, site: Site) -> str:
     """Each of its lines with a capital letter, but for the names of the site."""
-    names = [one.name for one in (*site.services, *site.switches, *site.proxies)]
+    names = [service.name for service in site.services]
+    names += [*(spec.name for spec in site.switches), *(spec.name for spec in site.proxies)]
     return "\n".join(capital(line, names) for line in problem.split("\n"))
 
 
