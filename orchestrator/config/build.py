@@ -27,6 +27,7 @@ from orchestrator.config.shape import (
 from orchestrator.config.words import listen_address, seconds
 from orchestrator.core.model import (
     Coupling,
+    AtLeast,
     ExecProbe,
     GatePolicy,
     Hold,
@@ -78,6 +79,7 @@ def site_from(keys: SiteKeys, *, folder: str, state_home: str) -> Site:
         hosts=tuple(_host(name, host) for name, host in keys.hosts.items()),
     )
 
+        invariants=tuple(AtLeast(one.service, one.serving) for one in keys.invariants),
 
 def _service(name: str, keys: ServiceKeys) -> Service:
     behind = keys.behind

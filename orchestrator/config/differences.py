@@ -81,6 +81,8 @@ def _site(site: Site) -> _Facts:
     for host in site.hosts:
         yield f"hosts.{host.name}", _Said(host, _host(host))
     yield from _policy(site.policy)
+    for one in site.invariants:
+        yield f"invariants.{one.service}", _text(f"{one.serving} serving")
 
 
 def _service(at: str, service: Service) -> _Facts:

@@ -22,7 +22,7 @@ ROUNDS_MAX = 20  # each takes something away or adds what was missing; five have
 ROUNDS_MAX = 20  # each cuts something or adds what was missing; five have always been enough
 
 NOT_KEPT = frozenset(
-    {"agents", "invariants", "policies", "share", "shares", "mirror", "replay"}
+    {"agents", "resilient", "policies", "share", "shares", "mirror", "replay"}
     | {"snapshot", "schema", "expand", "contract", "database", "databases", "toggle", "toggles"}
     | {"nginx", "kube", "kubernetes", "gateway", "caddy", "user", "rack", "tls"}
     | {"webhook", "webhooks", "grpc", "prometheus", "fence", "promote", "writer", "steps"}

@@ -36,6 +36,7 @@ def judge(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
     judge_routes(site, names, mistakes)
     judge_soak(site, mistakes)
     judge_hold(site, mistakes)
+    judge_invariants(site, names, mistakes)
     for name, service in site.services.items():
         where: Where = ("services", name)
         if name in RESERVED:
@@ -158,6 +159,26 @@ def judge_hold(site: SiteKeys, mistakes: Mistakes) -> None:
 
 def judge_soak(site: SiteKeys, mistakes: Mistakes) -> None:
     soak = site.rollout.soak
+def judge_invariants(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
+    """About services there are, each once, and no more than there is of them."""
+    asked: list[str] = []
+    for at, one in enumerate(site.invariants):
+        where: Where = ("invariants", at)
+        service = site.services.get(one.service)
+        if one.service not in names.services:
+            here = (*where, "service")
+            mistakes.add(here, *_unknown(here, f"service `{one.service}`", names.services))
+        elif one.service in asked:
+            mistakes.add(where, f"{dotted(where)} asks of {one.service} once more", "remove it")
+        elif service is not None and not mistakes.inside(("services", one.service, "instances")):
+            on, count = service.instances.on, service.instances.count
+            there = len(on) if isinstance(on, list) else count
+            if one.serving > there:
+                what = f"{dotted(where)} asks for {one.serving} of {one.service}, which has {there}"
+                mistakes.add((*where, "serving"), what, f"write {there} at most")
+        asked.append(one.service)
+
+
     if (
         isinstance(soak, SoakKeys)
         and soak.within

@@ -377,3 +377,66 @@ class SiteKeys(Keys):
         default=None,
         description="the folder of journal, releases and logs; default: $XDG_STATE_HOME/bgctl/SITE",
     )
+class InvariantKeys(Keys):
+    """What has to be there of a service: `bgctl without HOST` is refused where it would not be."""
+
+    service: Name = Field(description="one of `services`")
+    serving: int = Field(
+        ge=1,
+        le=1000,
+        description="so many of its instances are left at least, whatever is taken out",
+    )
+
+
+class StepKeys(Keys):
+    """A step of your own: a command that stands in every deploy, at one of four places."""
+
+    do: Argv = Field(description="what is run: an argv, no shell; 0 is done")
+    undo: (
+        Annotated[
+            Annotated[Leave, Tag("<text>")] | Annotated[Argv, Tag("<list>")],
+            Discriminator(text_or_list),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="what takes it back; `leave`: what it did may stay. Without it nothing takes it"
+        " back, and the step is the point of no return",
+    )
+    holds: Argv | None = Field(
+        default=None,
+        description="the look: ends with 0 where it is so already, and changes nothing. Without it"
+        " the step is done once in each rollout",
+    )
+    at: Literal["before-start", "before-cutover", "after-cutover", "at-close"] = Field(
+        description="where it stands: before the new color starts; granted, and right before"
+        " traffic moves; right after; at the very end"
+    )
+    of: Name | None = Field(
+        default=None,
+        description="the service it is about: only where that one changes, and with its"
+        " `{service}` `{color}` `{version}` `{release}`; default: the only one, else none",
+    )
+    on: Annotated[
+        Annotated[Literal["controller", "hosts"], Tag("<text>")]
+        | Annotated[list[Name], Field(min_length=1, max_length=1000), Tag("<list>")],
+        Discriminator(text_or_list),
+    ] = Field(
+        default="controller",
+        description="where: `controller` is where bgctl runs, in the folder of this file;"
+        " `[web1, web2]` on each of these hosts; `hosts` on each host of its service",
+    )
+    timeout: Duration = Field(
+        default="5m", description="how long it may take, 1h at most; then all of it is killed"
+    )
+    env: dict[Variable, Value] = Field(
+        default={}, description="its environment; of ours it inherits PATH, HOME, LANG and TZ"
+    )
+
+
+    steps: dict[Name, StepKeys] = Field(
+        default={}, description="steps of your own in every deploy, by name, in this order"
+    )
+    invariants: list[InvariantKeys] = Field(
+        default=[], description="what has to be there, whichever hosts are taken out"
+    )

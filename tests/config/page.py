@@ -36,6 +36,7 @@ SECTIONS = (
     ("HostKeys", "`hosts.NAME`"),
     ("RolloutKeys", "`rollout`"),
     ("GatesKeys", "`rollout.gates`"),
+    ("InvariantKeys", "`invariants`, each"),
     ("GateKeys", "`rollout.gates.cutover`, where it is not `none`"),
     ("HoldKeys", "`rollout.hold`, where it is not a time"),
     ("SoakKeys", "`rollout.soak`, where it is not a time"),
@@ -43,6 +44,8 @@ SECTIONS = (
 
 HEAD = """\
 # The site file
+LISTED = {"ProbeKeys": "probes", "InvariantKeys": "keys, below"}
+
 
 One file, `bg.yaml`, says what there is to deploy. `bgctl` finds it in the folder you are in or one
 above it; `--site PATH` or `$BG_SITE` name another. `bgctl init` writes a first one, `bgctl check`
@@ -134,7 +137,8 @@ def _takes(one: dict[str, Any]) -> str:
         return "keys, below"
     kind = one["type"]
     if kind == "array":
-        return f"list of {'probes' if '$ref' in one['items'] else 'texts'}"
+        inside = one["items"].get("$ref", "").rpartition("/")[2]
+        return f"list of {LISTED.get(inside, 'texts')}"
     if kind == "object":
         inner = one.get("additionalProperties") or next(iter(one["patternProperties"].values()))
         return f"by name: {_takes(inner)}"

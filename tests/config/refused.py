@@ -165,7 +165,7 @@ HAPROXY = (
     _proxies("an instance on the port of a proxy", _EDGE, '{haproxy: {on: [web1], url: "http://shop.example:8110"}}', "10: switches.edge.haproxy.url (8110) takes ports of services.web.instances.ports.blue (8110) on line 6; each instance needs a port of its own"),
 )
 LATER = (
-    _shape("invariants", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 2}]\n", '2: `invariants` is not kept by this version; remove it'),
+    _shape("invariants but a count", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 2, resilient: 1}]\n", '2: `invariants[0].resilient` is not kept by this version; remove it'),
     _shape("policies", "site: shop\n", "site: shop\npolicies: policies.lp\n", '2: `policies` is not kept by this version; remove it'),
     _shape("another switch", '{envoy: {listen: "127.0.0.1:8080"}}', '{gateway: {listen: "127.0.0.1:8080"}}', '19: `switches.edge.gateway` is not kept by this version; remove it'),
     _shape("another journal", "site: shop\n", "site: shop\njournal: postgresql://bg:pw@db/bg\n", '2: journal: `postgresql` is not kept by this version; write `sqlite`'),
@@ -214,6 +214,9 @@ TOGETHER = (
     _case("more instances than ports", "green: 8140", "green: 65535", '13: services.web.instances.ports.green (65535–65536) goes beyond the last port, 65535; choose a lower first port'),
     _case("a switch that is not there", "{switch: edge, path: /api}", "{switch: egde, path: /api}", '9: services.api.behind.switch names the switch `egde`, which this file does not have; did you mean `edge`?'),
     _case("a service that is not there", "uses: {api: same}", "uses: {apo: same}", '17: services.web.uses.apo names the service `apo`, which this file does not have; did you mean `api`?'),
+    _case("an invariant of no service", "site: shop\n", "site: shop\ninvariants: [{service: wbe, serving: 1}]\n", "2: invariants[0].service names the service `wbe`, which this file does not have; did you mean `web`?"),
+    _case("more serving than there are", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 3}]\n", "2: invariants[0] asks for 3 of api, which has 2; write 2 at most"),
+    _case("two invariants of one service", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 1}, {service: api, serving: 2}]\n", "2: invariants[1] asks of api once more; remove it"),
     _case("a service that uses itself", "uses: {api: same}", "uses: {api: same, web: same}", '17: services.web uses itself; remove it'),
     _case("one path for two services", "path: /api", "path: /", '16: services.web.behind takes the requests of services.api: both are / at edge; give one another path or host'),
     _case("bg's own name", "", BASE.replace("  web:\n", "  envoy:\n"), '10: `envoy` is a name bg uses itself; choose another'),
