@@ -15,6 +15,7 @@ from orchestrator.config.shape import (
     HoldKeys,
     HostKeys,
     InstanceKeys,
+    NginxKeys,
     ProbeKeys,
     ProbingKeys,
     RolloutKeys,
@@ -26,7 +27,7 @@ from orchestrator.config.shape import (
 )
 from orchestrator.config.words import listen_address, seconds
 from orchestrator.core.model import (
-    Coupling,
+    At,
     AtLeast,
     ExecProbe,
     GatePolicy,
@@ -42,6 +43,7 @@ from orchestrator.core.model import (
     ProxySpec,
     Recipe,
     Route,
+    ProxyKind,
     Secret,
     SecretFrom,
     Service,
@@ -72,9 +74,9 @@ def site_from(keys: SiteKeys, *, folder: str, state_home: str) -> Site:
         folder=folder,
         state=os.path.normpath(os.path.join(folder, state)),
         proxies=tuple(
-            _haproxy(name, switch.haproxy)
+            _proxies(name, switch.on_hosts[1])
             for name, switch in keys.switches.items()
-            if switch.haproxy is not None
+            if switch.on_hosts is not None
         ),
         hosts=tuple(_host(name, host) for name, host in keys.hosts.items()),
     )
@@ -159,8 +161,11 @@ def _envoy(name: str, keys: EnvoyKeys, folder: str) -> SwitchSpec:
     return SwitchSpec(name, host, port, binary, keys.workers)
 
 
-def _haproxy(name: str, keys: HaproxyKeys) -> ProxySpec:
-    return ProxySpec(name, tuple(keys.on), keys.url, keys.socket, keys.maps)
+def _proxies(name: str, keys: HaproxyKeys | NginxKeys) -> ProxySpec:
+    hosts, url, maps = tuple(keys.on), keys.url, keys.maps
+    if isinstance(keys, HaproxyKeys):
+        return ProxySpec(name, hosts, url, keys.socket, maps)
+    return ProxySpec(name, hosts, url, maps=maps, kind=ProxyKind.NGINX, config=keys.config)
 
 
 def _policy(keys: RolloutKeys, *, mend_drift: bool) -> Policy:

@@ -20,6 +20,7 @@ from orchestrator.core.model import (
     Probe,
     Probing,
     ProxySpec,
+    ProxyKind,
     Secret,
     Service,
     Site,
@@ -80,7 +81,6 @@ def _site(site: Site) -> _Facts:
         yield from _proxy(f"switches.{proxy.name}", proxy)
     for host in site.hosts:
         yield f"hosts.{host.name}", _Said(host, _host(host))
-    yield from _policy(site.policy)
     for one in site.invariants:
         yield f"invariants.{one.service}", _text(f"{one.serving} serving")
 
@@ -127,10 +127,14 @@ def _switch(at: str, switch: SwitchSpec) -> _Facts:
 
 def _proxy(at: str, proxy: ProxySpec) -> _Facts:
     yield at, _text("")
-    yield f"{at}.haproxy.on", _text(", ".join(proxy.hosts))
-    yield f"{at}.haproxy.url", _text(proxy.url)
-    yield f"{at}.haproxy.socket", _text(proxy.socket)
-    yield f"{at}.haproxy.maps", _text(proxy.maps)
+    inside = f"{at}.{proxy.kind.value}"
+    yield f"{inside}.on", _text(", ".join(proxy.hosts))
+    yield f"{inside}.url", _text(proxy.url)
+    if proxy.kind is ProxyKind.HAPROXY:
+        yield f"{inside}.socket", _text(proxy.socket)
+    else:
+        yield f"{inside}.config", _text(proxy.config)
+    yield f"{inside}.maps", _text(proxy.maps)
 
 
 def _host(host: Host) -> str:

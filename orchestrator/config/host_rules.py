@@ -15,7 +15,7 @@ OURS = ("ExecStart", "WorkingDirectory", "EnvironmentFile", "LoadCredential")
 def judge(site: SiteKeys, hosts: tuple[str, ...], mistakes: Mistakes) -> None:
     """`hosts`: the names of all in the file, also of those that did not fit."""
     judge_whole(site, mistakes)
-    inner = any(switch.haproxy is not None for switch in site.switches.values())
+    inner = any(switch.on_hosts is not None for switch in site.switches.values())
     for name, service in site.services.items():
         where: Where = ("services", name)
         if isinstance(service.instances.on, list):
@@ -67,7 +67,8 @@ def judge_on_hosts(
         mistakes.add(here, f"{dotted(here)}: there is one on each host", "remove it")
     if service.uses and not inner:
         here = (*where, "uses")
-        what = f"{dotted(here)}: inner addresses on hosts need a switch of the kind `haproxy`"
+        kinds = "`haproxy` or `nginx`"
+        what = f"{dotted(here)}: inner addresses on hosts need a switch of the kind {kinds}"
         mistakes.add(here, what, "name what it calls in `env`")
     for at, probe in enumerate(service.probes):
         if probe.exec is not None:

@@ -96,9 +96,11 @@ def _taken(site: SiteKeys) -> Iterator[_Taken]:
     for name, switch in site.switches.items():
         if switch.envoy and (address := listen_address(switch.envoy.listen)):
             yield _Taken(("switches", name, "envoy", "listen"), address[1], address[1])
-        if switch.haproxy and (address := web_address(switch.haproxy.url)):
-            at, on = ("switches", name, "haproxy", "url"), frozenset(switch.haproxy.on)
-            yield _Taken(at, address[1], address[1], on)
+        kind, keys = switch.on_hosts or ("", None)
+        if keys and (address := web_address(keys.url)):
+            yield _Taken(
+                ("switches", name, kind, "url"), address[1], address[1], frozenset(keys.on)
+            )
 
 
 # -- Who is reached by whom ----------------------------------------------------------------

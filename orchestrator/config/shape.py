@@ -252,10 +252,23 @@ class HaproxyKeys(Keys):
 
 
 class SwitchKeys(Keys):
+class NginxKeys(Keys):
+    """The nginxes of some hosts, all reloaded together. Their configuration stays yours."""
+
+    on: list[Name] = Field(min_length=1, max_length=1000, description="the hosts they run on")
+    url: Url = Field(description="where people reach them: the name under which all of them answer")
+    config: Place = Field(
+        default="/etc/nginx/nginx.conf", description="its configuration, on each of these hosts"
+    )
+    maps: Place = Field(
+        default="/etc/nginx/bg", description="the folder that bg writes its colors in, on each"
+    )
+
+
     """What decides which color gets traffic: one of these, and the same for all of a site."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["envoy"]}, {"required": ["haproxy"]}]}
+        json_schema_extra={"oneOf": [{"required": [k]} for k in ("envoy", "haproxy", "nginx")]}
     )
 
     envoy: EnvoyKeys | None = Field(default=None, description="the switch is an Envoy")
@@ -263,6 +276,18 @@ class SwitchKeys(Keys):
         default=None, description="the switch is made of HAProxies on hosts; see docs/haproxy.md"
     )
 
+    nginx: NginxKeys | None = Field(
+        default=None,
+        description="the switch is made of nginxes on hosts; a flip may cut requests short, see"
+        " docs/nginx.md",
+    )
+
+    @property
+    def on_hosts(self) -> tuple[str, HaproxyKeys | NginxKeys] | None:
+        """The kind and its keys, where it is made of proxies on hosts."""
+        if self.haproxy is not None:
+            return "haproxy", self.haproxy
+        return ("nginx", self.nginx) if self.nginx is not None else None
 
 class GateKeys(Keys):
     """Where a rollout waits for a person."""
@@ -352,31 +377,6 @@ class RolloutKeys(Keys):
     )
 
 
-class SiteKeys(Keys):
-    """A site: what one file describes."""
-
-    site: Name = Field(description="the name of the site; journal and releases are kept under it")
-    services: dict[Name, ServiceKeys] = Field(min_length=1, description="the programs, by name")
-    switches: dict[Name, SwitchKeys] = Field(
-        default={}, description="what brings people's requests to them, by name"
-    )
-    hosts: dict[Name, HostKeys] = Field(
-        default={}, description="the machines that services can be on, by name"
-    )
-    rollout: RolloutKeys = Field(
-        default=RolloutKeys(), description="how carefully a release is brought out"
-    )
-    drift: Literal["tell", "mend"] = Field(
-        default="tell",
-        description="when somebody changed something by hand: say so, or put it back",
-    )
-    journal: Literal["sqlite"] = Field(
-        default="sqlite", description="where what happened is written down"
-    )
-    state: FilledText | None = Field(
-        default=None,
-        description="the folder of journal, releases and logs; default: $XDG_STATE_HOME/bgctl/SITE",
-    )
 class InvariantKeys(Keys):
     """What has to be there of a service: `bgctl without HOST` is refused where it would not be."""
 
@@ -435,8 +435,33 @@ class StepKeys(Keys):
 
 
     steps: dict[Name, StepKeys] = Field(
+class SiteKeys(Keys):
+    """A site: what one file describes."""
+
+    site: Name = Field(description="the name of the site; journal and releases are kept under it")
+    services: dict[Name, ServiceKeys] = Field(min_length=1, description="the programs, by name")
+    switches: dict[Name, SwitchKeys] = Field(
+        default={}, description="what brings people's requests to them, by name"
+    )
+    hosts: dict[Name, HostKeys] = Field(
+        default={}, description="the machines that services can be on, by name"
+    )
+    rollout: RolloutKeys = Field(
+        default=RolloutKeys(), description="how carefully a release is brought out"
+    )
         default={}, description="steps of your own in every deploy, by name, in this order"
     )
     invariants: list[InvariantKeys] = Field(
         default=[], description="what has to be there, whichever hosts are taken out"
+    )
+    drift: Literal["tell", "mend"] = Field(
+        default="tell",
+        description="when somebody changed something by hand: say so, or put it back",
+    )
+    journal: Literal["sqlite"] = Field(
+        default="sqlite", description="where what happened is written down"
+    )
+    state: FilledText | None = Field(
+        default=None,
+        description="the folder of journal, releases and logs; default: $XDG_STATE_HOME/bgctl/SITE",
     )

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "site-file.md"
 EXAMPLE = ROOT / "orchestrator" / "config" / "example.yaml"
 ON_HOSTS = EXAMPLE.with_name("example-hosts.yaml")
+ON_NGINX = EXAMPLE.with_name("example-nginx.yaml")
 
 SECTIONS = (
     ("", "The top of the file"),
@@ -33,6 +34,7 @@ SECTIONS = (
     ("SwitchKeys", "`switches.NAME`"),
     ("EnvoyKeys", "`switches.NAME.envoy`"),
     ("HaproxyKeys", "`switches.NAME.haproxy`"),
+    ("NginxKeys", "`switches.NAME.nginx`"),
     ("HostKeys", "`hosts.NAME`"),
     ("RolloutKeys", "`rollout`"),
     ("GatesKeys", "`rollout.gates`"),
@@ -42,10 +44,10 @@ SECTIONS = (
     ("SoakKeys", "`rollout.soak`, where it is not a time"),
 )
 
-HEAD = """\
-# The site file
 LISTED = {"ProbeKeys": "probes", "InvariantKeys": "keys, below"}
 
+HEAD = """\
+# The site file
 
 One file, `bg.yaml`, says what there is to deploy. `bgctl` finds it in the folder you are in or one
 above it; `--site PATH` or `$BG_SITE` name another. `bgctl init` writes a first one, `bgctl check`
@@ -98,6 +100,7 @@ def page() -> str:
     refused = [_refused(title, cases) for title, cases in REFUSED.items()]
     example = f"```yaml\n{EXAMPLE.read_text()}```\n"
     example += f"\n## And what is only for hosts\n\n```yaml\n{ON_HOSTS.read_text()}```\n"
+    example += f"\n```yaml\n{ON_NGINX.read_text()}```\n"
     later = ", ".join(f"`{key}`" for key in sorted(NOT_KEPT))
     kept = f"Keys that other versions may keep are refused by name, wherever they stand: {later}.\n"
     base = f"The sound file:\n\n```yaml\n{BASE}```\n"

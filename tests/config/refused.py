@@ -108,7 +108,7 @@ HOSTS = (
     _hosts("some on hosts, some here", "services:\n", "services:\n" + _LOCAL, "3: services.api is on this machine, and services.web is on hosts; put all of them on hosts, or none; both is not kept by this version"),
     _hosts("one port twice on a host", "blue: 8110", "blue: 8120", "6: services.web.instances.ports.green (8120) takes ports of services.web.instances.ports.blue (8120) on line 6; each instance needs a port of its own"),
     _hosts("an exec probe on hosts", "{tcp: true}", "{exec: [bin/check]}", "7: services.web.probes[0]: exec probes on hosts are not kept by this version; write `{http: /healthz}` or `{tcp: true}`"),
-    _hosts("an inner address on hosts", "    probes:", "    uses: {web: same}\n    probes:", "7: services.web.uses: inner addresses on hosts need a switch of the kind `haproxy`; name what it calls in `env`", "7: services.web uses itself; remove it"),
+    _hosts("an inner address on hosts", "    probes:", "    uses: {web: same}\n    probes:", "7: services.web.uses: inner addresses on hosts need a switch of the kind `haproxy` or `nginx`; name what it calls in `env`", "7: services.web uses itself; remove it"),
     _hosts("an address that is an option", "web1.example", '"-oProxyCommand=id"', f"10: hosts.web1.address is no address of a host: '-oProxyCommand=id'; {_ADDRESS}", shape=True),
     _hosts("an address with a space", "web1.example", '"a b"', f"10: hosts.web1.address is no address of a host: 'a b'; {_ADDRESS}", shape=True),
     _hosts("an address with a line end", "web1.example", '"a\\nb"', f"10: hosts.web1.address is no address of a host: 'a\\nb'; {_ADDRESS}", shape=True),
@@ -144,9 +144,10 @@ def _proxies(about: str, old: str, new: str, *says: str, shape: bool = False) ->
 
 
 _EDGE = '{haproxy: {on: [proxy1, proxy2], url: "http://shop.example"}}'
+_NGINX = _EDGE.replace("haproxy", "nginx")
 _MORE = f"  edge: {_EDGE}\n"
 HAPROXY = (
-    _proxies("a switch of no kind", _EDGE, "{}", '10: switches.edge does not say what it is; write `envoy` or `haproxy`: `envoy: {listen: "127.0.0.1:8080"}`', shape=True),
+    _proxies("a switch of no kind", _EDGE, "{}", '10: switches.edge does not say what it is; write `envoy`, `haproxy` or `nginx`: `envoy: {listen: "127.0.0.1:8080"}`', shape=True),
     _proxies("a switch of two kinds", "{haproxy:", '{envoy: {listen: "127.0.0.1:8080"}, haproxy:', "10: switches.edge is `envoy` and `haproxy` at once; keep one of them", shape=True),
     _proxies("a kind that is misspelled", "{haproxy:", "{haprxy:", "10: unknown key `haprxy` under switches.edge; did you mean `haproxy`?", shape=True),
     _proxies("switches of two kinds", _MORE, _MORE + '  back: {envoy: {listen: "127.0.0.1:8080"}}\n', "11: switches.back is of the kind `envoy`, and switches.edge on line 10 is of the kind `haproxy`; make them one kind: two kinds cannot be switched in one instant"),
@@ -163,6 +164,13 @@ HAPROXY = (
     _proxies("a service here behind a HAProxy there", "{on: [web1, web2], ports", "{ports", "6: services.web is on this machine, and switches.edge leads to hosts only; name hosts: `instances: {on: [web1], …}`"),
     _proxies("one HAProxy as two switches", _MORE, _MORE + '  back: {haproxy: {on: [proxy2], url: "http://shop.example:81"}}\n', "11: switches.back.haproxy.socket: /run/haproxy/admin.sock on proxy2 is that of switches.edge; one HAProxy is one switch; tell services apart by path or host"),
     _proxies("an instance on the port of a proxy", _EDGE, '{haproxy: {on: [web1], url: "http://shop.example:8110"}}', "10: switches.edge.haproxy.url (8110) takes ports of services.web.instances.ports.blue (8110) on line 6; each instance needs a port of its own"),
+)
+NGINX = (
+    _proxies("a hold at nginx", _EDGE, _NGINX + "\nrollout: {hold: 2s}", "11: rollout.hold: switches.edge is nginx, and nginx cannot stop time; remove it, or switch with `haproxy`, which can"),
+    _proxies("an nginx beside a HAProxy", _MORE, f"{_MORE}  back: {_NGINX.replace('example', 'example:81')}\n", "11: switches.back is of the kind `nginx`, and switches.edge on line 10 is of the kind `haproxy`; make them one kind: two kinds cannot be switched in one instant"),
+    _proxies("one nginx as two switches", _MORE, f"  edge: {_NGINX}\n  back: {_NGINX.replace('example', 'example:81')}\n", "11: switches.back.nginx.config: /etc/nginx/nginx.conf on proxy1 is that of switches.edge; one nginx is one switch; tell services apart by path or host"),
+    _proxies("a runtime socket of nginx", _EDGE, _NGINX.replace("{on", "{socket: /run/x, on"), "10: unknown key `socket` under switches.edge.nginx; known here: `on`, `url`, `config` or `maps`", shape=True),
+    _proxies("a configuration that is no path", _EDGE, _NGINX.replace("{on", "{config: nginx.conf, on"), "10: switches.edge.nginx.config is no path on a host: 'nginx.conf'; write `/etc/haproxy/bg`, from the first `/` on", shape=True),
 )
 LATER = (
     _shape("invariants but a count", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 2, resilient: 1}]\n", '2: `invariants[0].resilient` is not kept by this version; remove it'),
@@ -286,5 +294,6 @@ REFUSED = {
     "Secrets": SECRETS,
     "Hosts": HOSTS,
     "HAProxy": HAPROXY,
+    "nginx": NGINX,
     "YAML": YAML,
 }

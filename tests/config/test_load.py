@@ -22,6 +22,7 @@ from orchestrator.core.model import (
     Placement,
     Policy,
     Probing,
+    ProxyKind,
     ProxySpec,
     Recipe,
     Route,
@@ -38,6 +39,7 @@ from tests.config.refused import BASE, REFUSED, SOUND_BEHIND_HAPROXY, Refused
 
 EXAMPLE = Path(str(orchestrator.config.__file__)).with_name("example.yaml")
 ON_HOSTS = EXAMPLE.with_name("example-hosts.yaml")
+ON_NGINX = EXAMPLE.with_name("example-nginx.yaml")
 CASES = [case for group in REFUSED.values() for case in group]
 
 MINIMAL = """\
@@ -222,6 +224,18 @@ def test_the_example_on_hosts_is_read_as_it_says() -> None:
         Host("proxy2", "proxy2.example", "deploy"),
     )
     assert site.proxies == (ProxySpec("edge", ("proxy1", "proxy2"), "http://shop.example"),)
+
+
+def test_the_example_behind_nginx_is_read_as_it_says() -> None:
+    site = parse(ON_NGINX.read_bytes(), file="x", folder="/srv/fleet", state_home="/var/state")
+    (spec,) = site.proxies
+    assert (spec.name, spec.hosts, spec.url) == (
+        "edge",
+        ("proxy1", "proxy2"),
+        "http://shop.example",
+    )
+    assert (spec.kind, spec.config) == (ProxyKind.NGINX, "/etc/nginx/nginx.conf")
+    assert spec.maps == "/etc/nginx/bg"
 
 
 def test_services_behind_haproxy_may_use_each_other() -> None:

@@ -12,7 +12,7 @@ from orchestrator.config.mistakes import Mistakes
 from orchestrator.config.schema import schema
 from tests.config.json_schema import fits
 from tests.config.refused import BASE, REFUSED, Refused
-from tests.config.test_load import EXAMPLE, MINIMAL, ON_HOSTS
+from tests.config.test_load import EXAMPLE, MINIMAL, ON_HOSTS, ON_NGINX
 
 SHAPES = [case for group in REFUSED.values() for case in group if case.shape]
 
@@ -23,8 +23,8 @@ def data_of(text: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     "text",
-    [EXAMPLE.read_text(), ON_HOSTS.read_text(), BASE, MINIMAL],
-    ids=["example", "hosts", "base", "minimal"],
+    [EXAMPLE.read_text(), ON_HOSTS.read_text(), ON_NGINX.read_text(), BASE, MINIMAL],
+    ids=["example", "hosts", "nginx", "base", "minimal"],
 )
 def test_a_sound_file_fits_the_schema(text: str) -> None:
     assert fits(data_of(text), schema())
@@ -53,6 +53,7 @@ def test_the_schema_is_plain_json_of_the_newest_draft() -> None:
 
 def test_every_key_there_is_stands_in_the_example_with_a_remark() -> None:
     made, text = schema(), EXAMPLE.read_text() + ON_HOSTS.read_text()
+    text += ON_NGINX.read_text()
     lines = [line for line in text.splitlines() if line.strip()]
     for model in (made, *made["$defs"].values()):
         for key in model["properties"]:
