@@ -27,7 +27,7 @@ from orchestrator.config.shape import (
 )
 from orchestrator.config.words import listen_address, seconds
 from orchestrator.core.model import (
-    At,
+    Coupling,
     AtLeast,
     ExecProbe,
     GatePolicy,
@@ -40,10 +40,10 @@ from orchestrator.core.model import (
     Policy,
     Probe,
     Probing,
+    ProxyKind,
     ProxySpec,
     Recipe,
     Route,
-    ProxyKind,
     Secret,
     SecretFrom,
     Service,

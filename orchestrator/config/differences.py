@@ -19,8 +19,8 @@ from orchestrator.core.model import (
     Policy,
     Probe,
     Probing,
-    ProxySpec,
     ProxyKind,
+    ProxySpec,
     Secret,
     Service,
     Site,
@@ -81,6 +81,7 @@ def _site(site: Site) -> _Facts:
         yield from _proxy(f"switches.{proxy.name}", proxy)
     for host in site.hosts:
         yield f"hosts.{host.name}", _Said(host, _host(host))
+    yield from _policy(site.policy)
     for one in site.invariants:
         yield f"invariants.{one.service}", _text(f"{one.serving} serving")
 

@@ -161,6 +161,8 @@ def judge_hold(site: SiteKeys, mistakes: Mistakes) -> None:
 
 def judge_soak(site: SiteKeys, mistakes: Mistakes) -> None:
     soak = site.rollout.soak
+
+
 def judge_invariants(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
     """About services there are, each once, and no more than there is of them."""
     asked: list[str] = []
@@ -179,7 +181,6 @@ def judge_invariants(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
                 what = f"{dotted(where)} asks for {one.serving} of {one.service}, which has {there}"
                 mistakes.add((*where, "serving"), what, f"write {there} at most")
         asked.append(one.service)
-
 
     if (
         isinstance(soak, SoakKeys)

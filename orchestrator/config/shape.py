@@ -251,7 +251,6 @@ class HaproxyKeys(Keys):
     )
 
 
-class SwitchKeys(Keys):
 class NginxKeys(Keys):
     """The nginxes of some hosts, all reloaded together. Their configuration stays yours."""
 
@@ -265,6 +264,7 @@ class NginxKeys(Keys):
     )
 
 
+class SwitchKeys(Keys):
     """What decides which color gets traffic: one of these, and the same for all of a site."""
 
     model_config = ConfigDict(
@@ -275,7 +275,6 @@ class NginxKeys(Keys):
     haproxy: HaproxyKeys | None = Field(
         default=None, description="the switch is made of HAProxies on hosts; see docs/haproxy.md"
     )
-
     nginx: NginxKeys | None = Field(
         default=None,
         description="the switch is made of nginxes on hosts; a flip may cut requests short, see"
@@ -288,6 +287,7 @@ class NginxKeys(Keys):
         if self.haproxy is not None:
             return "haproxy", self.haproxy
         return ("nginx", self.nginx) if self.nginx is not None else None
+
 
 class GateKeys(Keys):
     """Where a rollout waits for a person."""
@@ -377,6 +377,33 @@ class RolloutKeys(Keys):
     )
 
 
+class SiteKeys(Keys):
+    """A site: what one file describes."""
+
+    site: Name = Field(description="the name of the site; journal and releases are kept under it")
+    services: dict[Name, ServiceKeys] = Field(min_length=1, description="the programs, by name")
+    switches: dict[Name, SwitchKeys] = Field(
+        default={}, description="what brings people's requests to them, by name"
+    )
+    hosts: dict[Name, HostKeys] = Field(
+        default={}, description="the machines that services can be on, by name"
+    )
+    rollout: RolloutKeys = Field(
+        default=RolloutKeys(), description="how carefully a release is brought out"
+    )
+    drift: Literal["tell", "mend"] = Field(
+        default="tell",
+        description="when somebody changed something by hand: say so, or put it back",
+    )
+    journal: Literal["sqlite"] = Field(
+        default="sqlite", description="where what happened is written down"
+    )
+    state: FilledText | None = Field(
+        default=None,
+        description="the folder of journal, releases and logs; default: $XDG_STATE_HOME/bgctl/SITE",
+    )
+
+
 class InvariantKeys(Keys):
     """What has to be there of a service: `bgctl without HOST` is refused where it would not be."""
 
@@ -433,35 +460,9 @@ class StepKeys(Keys):
         default={}, description="its environment; of ours it inherits PATH, HOME, LANG and TZ"
     )
 
-
     steps: dict[Name, StepKeys] = Field(
-class SiteKeys(Keys):
-    """A site: what one file describes."""
-
-    site: Name = Field(description="the name of the site; journal and releases are kept under it")
-    services: dict[Name, ServiceKeys] = Field(min_length=1, description="the programs, by name")
-    switches: dict[Name, SwitchKeys] = Field(
-        default={}, description="what brings people's requests to them, by name"
-    )
-    hosts: dict[Name, HostKeys] = Field(
-        default={}, description="the machines that services can be on, by name"
-    )
-    rollout: RolloutKeys = Field(
-        default=RolloutKeys(), description="how carefully a release is brought out"
-    )
         default={}, description="steps of your own in every deploy, by name, in this order"
     )
     invariants: list[InvariantKeys] = Field(
         default=[], description="what has to be there, whichever hosts are taken out"
-    )
-    drift: Literal["tell", "mend"] = Field(
-        default="tell",
-        description="when somebody changed something by hand: say so, or put it back",
-    )
-    journal: Literal["sqlite"] = Field(
-        default="sqlite", description="where what happened is written down"
-    )
-    state: FilledText | None = Field(
-        default=None,
-        description="the folder of journal, releases and logs; default: $XDG_STATE_HOME/bgctl/SITE",
     )

@@ -44,10 +44,10 @@ SECTIONS = (
     ("SoakKeys", "`rollout.soak`, where it is not a time"),
 )
 
-LISTED = {"ProbeKeys": "probes", "InvariantKeys": "keys, below"}
-
 HEAD = """\
 # The site file
+LISTED = {"ProbeKeys": "probes", "InvariantKeys": "keys, below"}
+
 
 One file, `bg.yaml`, says what there is to deploy. `bgctl` finds it in the folder you are in or one
 above it; `--site PATH` or `$BG_SITE` name another. `bgctl init` writes a first one, `bgctl check`
