@@ -14,7 +14,7 @@ help:
 	@echo "make demo-hosts a small fleet of real hosts behind two HAProxies, one of which loses its power (root, Debian)"
 	@echo "make demo-hosts-clean   takes those hosts away"
 	@echo "make test       everything .ci/run asks: style, types, imports, fast tests, sampled simulation and kill test"
-	@echo "make test-fast  the fast tests alone"
+	@echo "make test-fast  the fast tests alone: all but those that drive real programs"
 	@echo "make test-long  all of the simulation and every kill; takes long"
 	@echo "make bench      measures what is promised, and writes one table"
 	@echo "make clean      removes .venv, caches and everything that was made"
@@ -51,7 +51,7 @@ test: lint
 
 test-fast:
 	@tools/set-up dev
-	$(BIN)/python -m pytest -q -m "not slow" tests
+	$(BIN)/python -m pytest -q -n 4 -m "not slow and not real" tests
 
 test-long:
 	@tools/set-up dev

@@ -17,8 +17,35 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+ADAPTERS = ("envoy", "haproxy", "local", "nginx", "ssh")
+REAL = (
+    *(f"adapters/{name}/" for name in ADAPTERS),
+    "adapters/sqlite/test_crash.py",
+    "adapters/sqlite/test_crowd.py",
+    "agents/",
+    "contracts/test_processes.py",
+    "doors/test_on_this_machine.py",
+    "house/test_package.py",
+    "house/test_shop.py",
+)
+"""Where the tests lie that drive real programs: they take their time."""
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(TESTS) and _drives_real_programs(item):
+            item.add_marker("real")
+
+
+def _drives_real_programs(item: pytest.Item) -> bool:
+    path = item.path.relative_to(TESTS).as_posix()
+    _, _, on = item.name.partition("[")
+    if path.startswith("contracts/") and on.startswith(ADAPTERS):
+        return True
+    return path.startswith(REAL)
 
 
 @pytest.fixture(scope="session")
