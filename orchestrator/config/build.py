@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import os
 
+from orchestrator.config.careful import GateKeys, HoldKeys, RolloutKeys, SoakKeys
 from orchestrator.config.shape import (
     EnvoyKeys,
-    GateKeys,
     HaproxyKeys,
-    HoldKeys,
     HostKeys,
     InstanceKeys,
     NginxKeys,
     ProbeKeys,
     ProbingKeys,
-    RolloutKeys,
     SecretKeys,
     ServiceKeys,
     SiteKeys,
-    SoakKeys,
+    StepKeys,
     UnitKeys,
 )
 from orchestrator.config.words import listen_address, seconds
 from orchestrator.core.model import (
-    Coupling,
+    At,
     AtLeast,
+    Command,
+    Coupling,
     ExecProbe,
     GatePolicy,
     Hold,
@@ -79,9 +79,10 @@ def site_from(keys: SiteKeys, *, folder: str, state_home: str) -> Site:
             if switch.on_hosts is not None
         ),
         hosts=tuple(_host(name, host) for name, host in keys.hosts.items()),
+        steps=tuple(_step(name, step, keys) for name, step in keys.steps.items()),
+        invariants=tuple(AtLeast(one.service, one.serving) for one in keys.invariants),
     )
 
-        invariants=tuple(AtLeast(one.service, one.serving) for one in keys.invariants),
 
 def _service(name: str, keys: ServiceKeys) -> Service:
     behind = keys.behind
@@ -117,6 +118,29 @@ def _unit(keys: UnitKeys) -> tuple[tuple[str, str], ...]:
         for key, value in pairs.items()
         for one in ([value] if isinstance(value, str) else value)
     )
+
+
+def _step(name: str, keys: StepKeys, site: SiteKeys) -> Command:
+    of = keys.of or (next(iter(site.services)) if len(site.services) == 1 else None)
+    return Command(
+        name=name,
+        at=At(keys.at),
+        do=tuple(keys.do),
+        undo=tuple(keys.undo) if isinstance(keys.undo, list) else (),
+        leave=keys.undo == "leave",
+        holds=tuple(keys.holds or ()),
+        of=of,
+        on=_step_hosts(keys, site.services[of] if of else None),
+        timeout_s=_s(keys.timeout),
+        env=tuple((variable, _value(value)) for variable, value in keys.env.items()),
+    )
+
+
+def _step_hosts(keys: StepKeys, service: ServiceKeys | None) -> tuple[str, ...]:
+    if isinstance(keys.on, list):
+        return tuple(keys.on)
+    there = service.instances.on if service and keys.on == "hosts" else "local"
+    return tuple(there) if isinstance(there, list) else ()
 
 
 def _host(name: str, keys: HostKeys) -> Host:

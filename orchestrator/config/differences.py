@@ -12,6 +12,7 @@ from typing import assert_never
 
 from orchestrator.config.words import spoken
 from orchestrator.core.model import (
+    Command,
     ExecProbe,
     Hold,
     Host,
@@ -49,7 +50,7 @@ _Facts = Iterator[tuple[str, _Said]]
 
 
 def _sentence(key: str, then: _Said | None, now: _Said | None) -> str | None:
-    head = key.count(".") == 1 and key.startswith(("services.", "switches."))
+    head = key.count(".") == 1 and key.startswith(("services.", "switches.", "steps."))
     if then is None or now is None:
         return _came_or_went(key, came=then is None) if head or ".env." in key else None
     if then.value == now.value:
@@ -81,9 +82,24 @@ def _site(site: Site) -> _Facts:
         yield from _proxy(f"switches.{proxy.name}", proxy)
     for host in site.hosts:
         yield f"hosts.{host.name}", _Said(host, _host(host))
-    yield from _policy(site.policy)
     for one in site.invariants:
         yield f"invariants.{one.service}", _text(f"{one.serving} serving")
+    for step in site.steps:
+        yield from _step(f"steps.{step.name}", step)
+    yield from _policy(site.policy)
+
+
+def _step(at: str, step: Command) -> _Facts:
+    yield at, _text("")
+    yield f"{at}.do", _hidden(step.do)
+    yield f"{at}.undo", _hidden(step.undo or ("leave" if step.leave else ""))
+    yield f"{at}.holds", _hidden(step.holds)
+    yield f"{at}.at", _text(step.at.value)
+    yield f"{at}.of", _text(step.of or "none")
+    yield f"{at}.on", _text(", ".join(step.on) or "controller")
+    yield f"{at}.timeout", _time(step.timeout_s)
+    for name, value in step.env:
+        yield f"{at}.env.{name}", _hidden(value)
 
 
 def _service(at: str, service: Service) -> _Facts:

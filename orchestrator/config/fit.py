@@ -25,7 +25,7 @@ NOT_KEPT = frozenset(
     {"agents", "resilient", "policies", "share", "shares", "mirror", "replay"}
     | {"snapshot", "schema", "expand", "contract", "database", "databases", "toggle", "toggles"}
     | {"kube", "kubernetes", "gateway", "caddy", "user", "rack", "tls"}
-    | {"webhook", "webhooks", "grpc", "prometheus", "fence", "promote", "writer", "steps"}
+    | {"webhook", "webhooks", "grpc", "prometheus", "fence", "promote", "writer"}
 )
 _VALUES_NOT_KEPT = ("kube", "kubernetes", "postgres", "postgresql", "docker")
 
@@ -44,6 +44,8 @@ _ADVICE = {
     "haproxy": 'write `haproxy: {on: [proxy1], url: "http://shop.example"}`',
     "nginx": 'write `nginx: {on: [proxy1], url: "http://shop.example"}`',
     "listen": 'write `listen: "127.0.0.1:8080"`',
+    "do": "write what is run: `do: [bin/migrate, up]`",
+    "at": "write where it stands: `before-start`, `before-cutover`, `after-cutover` or `at-close`",
     "on": "name the hosts: `on: [proxy1, proxy2]`",
     "url": 'write where people reach it: `url: "http://shop.example"`',
     "switch": "name one of `switches`",
@@ -61,6 +63,8 @@ _STAND_INS: dict[str, Any] = {
     "listen": "127.0.0.1:1",
     "on": ["host"],
     "url": "http://host:1",
+    "do": ["do"],
+    "at": "at-close",
     "switch": "switch",
     "for": "1s",
 }

@@ -83,6 +83,13 @@ def _refuse_line(line: str) -> Any:
     )
 
 
+def _undo(value: Any) -> Any:
+    """`leave`, or else a command as one text."""
+    if value in ("none", "nothing", "no", "never", "stay", "stays", "keep"):
+        raise wrong("says nothing about the way back", "write `leave` where what it did may stay")
+    return value if value == "leave" or not isinstance(value, str) else _refuse_line(value)
+
+
 def _local(value: Any) -> Any:
     if value in ("hosts", "host", "ssh"):
         raise wrong("does not say which hosts", "name them: `on: [web1, web2]`")
@@ -153,6 +160,7 @@ Argv = Annotated[
     Field(min_length=1),
     BeforeValidator(_argv),
 ]
+Leave = Annotated[Literal["leave"], BeforeValidator(_undo), _schema(const="leave")]
 Local = Annotated[Literal["local"], BeforeValidator(_local), _schema(const="local")]
 Listen = Annotated[
     str, BeforeValidator(_listen), _schema(type="string", pattern=f"^{words.LISTEN}$")

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from orchestrator.config import host_rules, service_rules, switch_rules
+from orchestrator.config import host_rules, service_rules, step_rules, switch_rules
+from orchestrator.config.careful import HoldKeys, SoakKeys
 from orchestrator.config.mistakes import Mistakes, Where, choice, dotted, nearest
-from orchestrator.config.shape import HoldKeys, ServiceKeys, SiteKeys, SoakKeys
+from orchestrator.config.shape import ServiceKeys, SiteKeys
 from orchestrator.config.words import listen_address, seconds, web_address
 
 HOLD_S = (0.05, 30.0)  # shorter cannot be done, longer no visitor bears
@@ -37,6 +38,7 @@ def judge(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
     judge_soak(site, mistakes)
     judge_hold(site, mistakes)
     judge_invariants(site, names, mistakes)
+    step_rules.judge(site, names.services, names.hosts, mistakes)
     for name, service in site.services.items():
         where: Where = ("services", name)
         if name in RESERVED:
@@ -159,10 +161,6 @@ def judge_hold(site: SiteKeys, mistakes: Mistakes) -> None:
         mistakes.add(where, "rollout.hold has no switch to stop time at", "remove it")
 
 
-def judge_soak(site: SiteKeys, mistakes: Mistakes) -> None:
-    soak = site.rollout.soak
-
-
 def judge_invariants(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
     """About services there are, each once, and no more than there is of them."""
     asked: list[str] = []
@@ -182,6 +180,9 @@ def judge_invariants(site: SiteKeys, names: Names, mistakes: Mistakes) -> None:
                 mistakes.add((*where, "serving"), what, f"write {there} at most")
         asked.append(one.service)
 
+
+def judge_soak(site: SiteKeys, mistakes: Mistakes) -> None:
+    soak = site.rollout.soak
     if (
         isinstance(soak, SoakKeys)
         and soak.within

@@ -114,7 +114,12 @@ def judge_probing(where: Where, probing: ProbingKeys, mistakes: Mistakes) -> Non
 
 def judge_secrets(where: Where, service: ServiceKeys, mistakes: Mistakes) -> None:
     """A secret is named, not written down: neither in `env` nor in what `ps` shows everybody."""
-    for name, value in service.env.items():
+    judge_env(where, service.env, mistakes)
+    judge_argv((*where, "run"), service.run, mistakes)
+
+
+def judge_env(where: Where, env: dict[str, str | SecretKeys], mistakes: Mistakes) -> None:
+    for name, value in env.items():
         here = (*where, "env", name)
         if isinstance(value, SecretKeys):
             given = [
@@ -130,9 +135,12 @@ def judge_secrets(where: Where, service: ServiceKeys, mistakes: Mistakes) -> Non
         elif means_secret(name) and value and not list(template_words(value)):
             advice = f"{_SECRET_ADVICE}; `{{value: …}}` if it is none"
             mistakes.add(here, f"{dotted(here)} is a secret written into the file", advice)
-    for at, text in enumerate(service.run):
+
+
+def judge_argv(where: Where, argv: list[str], mistakes: Mistakes) -> None:
+    for at, text in enumerate(argv):
         if carries_secret(text):
-            here = (*where, "run", at)
+            here = (*where, at)
             mistakes.add(
                 here,
                 f"{dotted(here)} is a URL with a password in it",

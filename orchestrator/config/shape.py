@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
 
+from orchestrator.config.careful import Keys, RolloutKeys
 from orchestrator.config.kinds import (
     Address,
     Argv,
     Duration,
     FilledText,
     Host,
+    Leave,
     Listen,
     Local,
     Name,
@@ -24,7 +26,6 @@ from orchestrator.config.kinds import (
     Port,
     ProbePath,
     RoutePath,
-    Standby,
     Text,
     UnitKey,
     Url,
@@ -33,13 +34,6 @@ from orchestrator.config.kinds import (
     text_or_keys,
     text_or_list,
 )
-
-
-class Keys(BaseModel):
-    """Some keys of the file. Unknown ones are mistakes."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, validate_by_name=False)
-
 
 # -- A service -----------------------------------------------------------------------------
 
@@ -225,7 +219,7 @@ class HostKeys(Keys):
     )
 
 
-# -- Switches and the rollout --------------------------------------------------------------
+# -- Switches, and the whole --------------------------------------------------------------
 
 
 class EnvoyKeys(Keys):
@@ -289,121 +283,6 @@ class SwitchKeys(Keys):
         return ("nginx", self.nginx) if self.nginx is not None else None
 
 
-class GateKeys(Keys):
-    """Where a rollout waits for a person."""
-
-    owner: Text | None = Field(default=None, description="who may grant it, recorded and shown")
-    timeout: Duration = Field(default="24h", description="how long it stays open")
-    otherwise: Literal["back-out", "stay"] = Field(
-        default="back-out",
-        description="after that: back-out goes back, stay waits for a person to decide",
-    )
-
-
-class GatesKeys(Keys):
-    """The points where a rollout waits."""
-
-    cutover: Annotated[
-        Annotated[Literal["none"], Tag("<text>")] | Annotated[GateKeys, Tag("<keys>")],
-        Discriminator(text_or_keys),
-    ] = Field(
-        default=GateKeys(),
-        description="before traffic is switched; `none`: switched as soon as it is proven",
-    )
-
-
-class SoakKeys(Keys):
-    """How long the new color is watched under real traffic."""
-
-    for_: Duration = Field(alias="for", description="well for so long")
-    within: Duration | None = Field(
-        default=None, description="the outer limit; default: ten times `for`, at least 10s"
-    )
-
-
-class HoldKeys(Keys):
-    """Stopping time for the switch: new requests wait, those in flight end, everything flips."""
-
-    for_: Duration = Field(alias="for", description="how long a request may have to wait at most")
-    waiting: int = Field(
-        default=4000, ge=1, le=16000, description="beyond so many all go on, and nothing flips"
-    )
-    streams: Literal["exclude", "wait"] = Field(
-        default="exclude",
-        description="WebSockets and event streams: go on in the old world, or have to end first",
-    )
-
-
-class RolloutKeys(Keys):
-    """How carefully."""
-
-    gates: GatesKeys = Field(default=GatesKeys(), description="where it waits for a person")
-    soak: Annotated[
-        Annotated[Duration, Tag("<text>")] | Annotated[SoakKeys, Tag("<keys>")],
-        Discriminator(text_or_keys),
-    ] = Field(
-        default="60s",
-        description="how long the new color is watched under real traffic; `0s`: not at all",
-    )
-    hold: (
-        Annotated[
-            Annotated[Duration, Tag("<text>")] | Annotated[HoldKeys, Tag("<keys>")],
-            Discriminator(text_or_keys),
-        ]
-        | None
-    ) = Field(
-        default=None,
-        description="stop time for the switch, so long at most; only where old and new must never"
-        " work at the same instant",
-    )
-    meanwhile: Literal["refuse", "replace"] = Field(
-        default="refuse", description="what a new wish does to a rollout that is open"
-    )
-    standby: Standby = Field(
-        default="keep",
-        description="how long the old color stays warm; keep: until a deploy needs its place",
-    )
-    tries: int = Field(
-        default=3, ge=1, le=100, description="how often a step may fail before it is given up"
-    )
-    keep: int = Field(
-        default=3, ge=1, le=1000, description="how many releases of a service stay on disk"
-    )
-    drain: Duration = Field(
-        default="30s", description="how long requests may take to end on the old color"
-    )
-    lease: Duration = Field(
-        default="10s", description="after so long without a sign, a driver is replaced"
-    )
-
-
-class SiteKeys(Keys):
-    """A site: what one file describes."""
-
-    site: Name = Field(description="the name of the site; journal and releases are kept under it")
-    services: dict[Name, ServiceKeys] = Field(min_length=1, description="the programs, by name")
-    switches: dict[Name, SwitchKeys] = Field(
-        default={}, description="what brings people's requests to them, by name"
-    )
-    hosts: dict[Name, HostKeys] = Field(
-        default={}, description="the machines that services can be on, by name"
-    )
-    rollout: RolloutKeys = Field(
-        default=RolloutKeys(), description="how carefully a release is brought out"
-    )
-    drift: Literal["tell", "mend"] = Field(
-        default="tell",
-        description="when somebody changed something by hand: say so, or put it back",
-    )
-    journal: Literal["sqlite"] = Field(
-        default="sqlite", description="where what happened is written down"
-    )
-    state: FilledText | None = Field(
-        default=None,
-        description="the folder of journal, releases and logs; default: $XDG_STATE_HOME/bgctl/SITE",
-    )
-
-
 class InvariantKeys(Keys):
     """What has to be there of a service: `bgctl without HOST` is refused where it would not be."""
 
@@ -460,9 +339,35 @@ class StepKeys(Keys):
         default={}, description="its environment; of ours it inherits PATH, HOME, LANG and TZ"
     )
 
+
+class SiteKeys(Keys):
+    """A site: what one file describes."""
+
+    site: Name = Field(description="the name of the site; journal and releases are kept under it")
+    services: dict[Name, ServiceKeys] = Field(min_length=1, description="the programs, by name")
+    switches: dict[Name, SwitchKeys] = Field(
+        default={}, description="what brings people's requests to them, by name"
+    )
+    hosts: dict[Name, HostKeys] = Field(
+        default={}, description="the machines that services can be on, by name"
+    )
+    rollout: RolloutKeys = Field(
+        default=RolloutKeys(), description="how carefully a release is brought out"
+    )
     steps: dict[Name, StepKeys] = Field(
         default={}, description="steps of your own in every deploy, by name, in this order"
     )
     invariants: list[InvariantKeys] = Field(
         default=[], description="what has to be there, whichever hosts are taken out"
+    )
+    drift: Literal["tell", "mend"] = Field(
+        default="tell",
+        description="when somebody changed something by hand: say so, or put it back",
+    )
+    journal: Literal["sqlite"] = Field(
+        default="sqlite", description="where what happened is written down"
+    )
+    state: FilledText | None = Field(
+        default=None,
+        description="the folder of journal, releases and logs; default: $XDG_STATE_HOME/bgctl/SITE",
     )

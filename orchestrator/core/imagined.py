@@ -197,11 +197,8 @@ def doing(step: Step, world: Imagined) -> Iterator[Imagined]:
                 if not any(cell.current == release or cell.count(release) for cell in cells):
                     world = _staged(world, service, cells[0].staged - {release})
                 yield world
-        case Run(command):
-            for place in step.places:
-                for much in (HALF, ALL_OF_IT):
-                    world = world.with_run(command.name, place, much)
-                    yield world
+        case Run():
+            yield from _running(step, world, (HALF, ALL_OF_IT))
         case Drain() | Prove() | Gate() | Soak():
             yield world
         case _:
@@ -240,16 +237,20 @@ def undoing(step: Step, world: Imagined) -> Iterator[Imagined]:
             yield world.with_traffic(
                 {f.service: f.before for f in flips}, {w.pin: w.before for w in wirings}
             )
-        case Run(command):
-            for place in step.places if step.home else ():
-                for much in (HALF, NONE_OF_IT):
-                    world = world.with_run(command.name, place, much)
-                    yield world
-            yield world
+        case Run():
+            yield from _running(step, world, (HALF, NONE_OF_IT) if step.home else ())
         case Drain() | Prove() | Gate() | Soak() | Tidy():
             yield world
         case _:
             assert_never(step)
+
+
+def _running(run: Run, world: Imagined, ways: tuple[int, ...]) -> Iterator[Imagined]:
+    for place in run.places:
+        for much in ways:
+            world = world.with_run(run.command.name, place, much)
+            yield world
+    yield world
 
 
 def _answers(world: Imagined, part: Part) -> bool:

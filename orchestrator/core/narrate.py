@@ -30,7 +30,7 @@ from orchestrator.core.record import (
     Wish,
 )
 from orchestrator.core.step_words import doing, done, sentence_of, taken_back, taking_back, undo_of
-from orchestrator.core.steps import Flip, Part, Prove, Retire, Shift, Start, Step
+from orchestrator.core.steps import Flip, Part, Prove, Retire, Run, Shift, Start, Step, undoable
 from orchestrator.core.words import counted, flips_to, joined, sentence, span, told
 
 __all__ = ["narrate", "sentence_of", "undo_of", "wish_in_words"]
@@ -101,7 +101,8 @@ def _began(began: Began, at_s: float, steps: tuple[Step, ...]) -> str:
     if began.undoing:
         return f"going back: {taking_back(step)}"
     limit = "" if began.until is None else f", at most {span(began.until - at_s)}"
-    return f"{doing(step)}{limit}"
+    end = "" if undoable(step) else "; from here on nothing turns it back"
+    return f"{doing(step)}{limit}{end}"
 
 
 def _ended(ended: Ended, steps: tuple[Step, ...]) -> str:
@@ -128,6 +129,8 @@ def _failed(failed: Failed, steps: tuple[Step, ...]) -> str:
             return (
                 f"{back}{act} got no answer, so nobody knows whether it happened: {failed.reason}"
             )
+        case Trouble.DID_NOT_TAKE if isinstance(step, Run):
+            return f"{back}{act} failed: {failed.reason}"
         case Trouble.DID_NOT_TAKE:
             return f"{back}{act} did not take: {failed.reason}"
         case Trouble.ILL:

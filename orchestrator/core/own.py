@@ -7,22 +7,46 @@ hold when the plan was opened is in it, so that an undo never takes away what wa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.model import At, Command, Site
+from orchestrator.core.record import Kind, Wish
 from orchestrator.core.sight import Sighting
-from orchestrator.core.steps import About, Run, Step, title, undoable
+from orchestrator.core.steps import About, Prove, Run, Shift, Start, Step, title, undoable
+
+
+def with_own(
+    steps: tuple[Step, ...],
+    site: Site,
+    wish: Wish,
+    abouts: tuple[About, ...],
+    *,
+    sighting: Sighting,
+    chronicle: Chronicle,
+) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """A plain plan with them, and what people should know of them before they say yes.
+
+    `abouts`: the services that change, as the plan brings them up.
+    """
+    own = _Own(site, abouts, sighting, chronicle.away)
+    if wish.kind is Kind.BACKOUT:
+        ran = chronicle.ran(wish.undoes)
+        return _after(steps, Shift, own.back(ran)), _that_stay(ran)
+    steps = _before(steps, (Start, Prove), own.at(At.BEFORE_START))
+    steps = _before(steps, (Shift,), own.at(At.BEFORE_CUTOVER))
+    steps = _after(steps, Shift, own.at(At.AFTER_CUTOVER))
+    steps = (*steps, *own.at(At.AT_CLOSE))
+    stop = next((step for step in steps if not undoable(step)), None)
+    return steps, (_no_way_back(title(stop)),) if stop else ()
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """What a plan knows of them: the services that change, what was seen, which hosts are gone."""
-
+class _Own:
     site: Site
     abouts: tuple[About, ...]
     sighting: Sighting
-    away: tuple[str, ...] = ()
+    away: tuple[str, ...]  # hosts that are gone
 
     def at(self, at: At) -> tuple[Run, ...]:
         """Those that stand there, in the order of the file."""
@@ -51,16 +75,30 @@ class Own:
         return Run(run.command, tuple(p for p in missing if p), run.about, run.back)
 
 
-def remarks_on(steps: Iterable[Step], ran: tuple[Run, ...] = ()) -> tuple[str, ...]:
-    """What people should know of them before they say yes."""
-    stop = next((s for s in steps if not undoable(s)), None)
-    forth = (_no_way_back(title(stop)),) if stop else ()
-    stays = (
+# -- Where they stand ----------------------------------------------------------------------
+
+
+def _before(
+    steps: tuple[Step, ...], kinds: tuple[type, ...], runs: tuple[Run, ...]
+) -> tuple[Step, ...]:
+    at = next((i for i, step in enumerate(steps) if isinstance(step, kinds)), len(steps))
+    return (*steps[:at], *runs, *steps[at:])
+
+
+def _after(steps: tuple[Step, ...], kind: type, runs: tuple[Run, ...]) -> tuple[Step, ...]:
+    at = next((i + 1 for i, step in enumerate(steps) if isinstance(step, kind)), len(steps))
+    return (*steps[:at], *runs, *steps[at:])
+
+
+# -- What people should know ---------------------------------------------------------------
+
+
+def _that_stay(ran: tuple[Run, ...]) -> tuple[str, ...]:
+    return tuple(
         f"{run.command.name} has no undo: what it did stays."
         for run in ran
         if not run.home and not run.command.leave
     )
-    return (*forth, *stays)
 
 
 def _no_way_back(name: str) -> str:

@@ -12,12 +12,12 @@ it fails most often, and then costs nobody the way back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.drift import Drift
-from orchestrator.core.model import At, Color, Coupling, Hold, Pin, Policy, Release, Share, Site
-from orchestrator.core.own import Own, remarks_on
+from orchestrator.core.model import Color, Coupling, Hold, Pin, Policy, Release, Share, Site
+from orchestrator.core.own import with_own
 from orchestrator.core.record import Kind, Wish
 from orchestrator.core.sight import InstallationSeen, Sighting, holds
 from orchestrator.core.steps import (
@@ -109,26 +109,20 @@ def plan(
         policy.hold if serves_now else None,  # where nobody is served, nobody can wait
     )
     soak = Soak(prove.parts)
-    abouts = tuple(About(m.service, m.to, m.release) for m in moves)
-    own = Own(replace(site, steps=()) if lenient else site, abouts, sighting, chronicle.away)
-    ran = chronicle.ran(wish.undoes)
     steps: tuple[Step, ...] = (
         *((stage,) if stage.parts else ()),
         *((Drain(leftovers), Retire(leftovers)) if leftovers else ()),
         *((wire,) if wire.wirings else ()),
-        *own.at(At.BEFORE_START),
         *((start,) if start.parts else ()),
         prove,
         *((Gate("cutover"),) if policy.cutover and serves_now and not lenient else ()),
-        *own.at(At.BEFORE_CUTOVER),
         shift,
-        *own.at(At.AFTER_CUTOVER),
-        *own.back(ran),
         *((soak,) if policy.soak_s and not lenient else ()),
         *_tidy(moves, sighting, policy, chronicle),
-        *own.at(At.AT_CLOSE),
     )
-    return Plan(steps, (*_remarks(site, moves, shift, leftovers), *remarks_on(steps, ran)))
+    abouts = tuple(About(m.service, m.to, m.release) for m in moves)
+    steps, own = with_own(steps, site, wish, abouts, sighting=sighting, chronicle=chronicle)
+    return Plan(steps, (*_remarks(site, moves, shift, leftovers), *own))
 
 
 def plan_retire(site: Site, services: tuple[str, ...], sighting: Sighting) -> Plan | Unplannable:

@@ -109,8 +109,7 @@ def doing(step: Step) -> str:
         case Tidy(releases):
             return f"deleting {joined(f'{s} {r.version}' for s, r in releases)}"
         case Run(command, _, _, back):
-            end = "" if undoable(step) else "; from here on there is no way back"
-            return f"{'taking back' if back else 'running'} {command.name}{_where(step)}{end}"
+            return f"{'taking back' if back else 'running'} {command.name}{_where(step)}"
         case _:
             assert_never(step)
 

@@ -36,18 +36,19 @@ SECTIONS = (
     ("HaproxyKeys", "`switches.NAME.haproxy`"),
     ("NginxKeys", "`switches.NAME.nginx`"),
     ("HostKeys", "`hosts.NAME`"),
+    ("StepKeys", "`steps.NAME`"),
+    ("InvariantKeys", "`invariants`, each"),
     ("RolloutKeys", "`rollout`"),
     ("GatesKeys", "`rollout.gates`"),
-    ("InvariantKeys", "`invariants`, each"),
     ("GateKeys", "`rollout.gates.cutover`, where it is not `none`"),
     ("HoldKeys", "`rollout.hold`, where it is not a time"),
     ("SoakKeys", "`rollout.soak`, where it is not a time"),
 )
 
-HEAD = """\
-# The site file
 LISTED = {"ProbeKeys": "probes", "InvariantKeys": "keys, below"}
 
+HEAD = """\
+# The site file
 
 One file, `bg.yaml`, says what there is to deploy. `bgctl` finds it in the folder you are in or one
 above it; `--site PATH` or `$BG_SITE` name another. `bgctl init` writes a first one, `bgctl check`

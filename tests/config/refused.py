@@ -214,6 +214,9 @@ VALUES = (
     _shape("probes that are no list", "[{tcp: true}]", "{tcp: true}", '14: services.web.probes should be a list, not keys with values; a release that cannot be proven is never switched to; write `probes: [{tcp: true}]` at least'),
 )
 TOGETHER = (
+    _case("an invariant of no service", "site: shop\n", "site: shop\ninvariants: [{service: wbe, serving: 1}]\n", "2: invariants[0].service names the service `wbe`, which this file does not have; did you mean `web`?"),
+    _case("more serving than there are", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 3}]\n", "2: invariants[0] asks for 3 of api, which has 2; write 2 at most"),
+    _case("two invariants of one service", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 1}, {service: api, serving: 2}]\n", "2: invariants[1] asks of api once more; remove it"),
     _case("colors on one port", "blue: 8110, green: 8120", "blue: 8110, green: 8110", '7: services.api.instances.ports.green (8110–8111) takes ports of services.api.instances.ports.blue (8110–8111) on line 7; each instance needs a port of its own'),
     _case("colors that overlap", "blue: 8110, green: 8120", "blue: 8110, green: 8111", '7: services.api.instances.ports.green (8111–8112) takes ports of services.api.instances.ports.blue (8110–8111) on line 7; each instance needs a port of its own'),
     _case("services that overlap", "blue: 8130", "blue: 8121", '13: services.web.instances.ports.blue (8121–8122) takes ports of services.api.instances.ports.green (8120–8121) on line 7; each instance needs a port of its own'),
@@ -222,9 +225,6 @@ TOGETHER = (
     _case("more instances than ports", "green: 8140", "green: 65535", '13: services.web.instances.ports.green (65535–65536) goes beyond the last port, 65535; choose a lower first port'),
     _case("a switch that is not there", "{switch: edge, path: /api}", "{switch: egde, path: /api}", '9: services.api.behind.switch names the switch `egde`, which this file does not have; did you mean `edge`?'),
     _case("a service that is not there", "uses: {api: same}", "uses: {apo: same}", '17: services.web.uses.apo names the service `apo`, which this file does not have; did you mean `api`?'),
-    _case("an invariant of no service", "site: shop\n", "site: shop\ninvariants: [{service: wbe, serving: 1}]\n", "2: invariants[0].service names the service `wbe`, which this file does not have; did you mean `web`?"),
-    _case("more serving than there are", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 3}]\n", "2: invariants[0] asks for 3 of api, which has 2; write 2 at most"),
-    _case("two invariants of one service", "site: shop\n", "site: shop\ninvariants: [{service: api, serving: 1}, {service: api, serving: 2}]\n", "2: invariants[1] asks of api once more; remove it"),
     _case("a service that uses itself", "uses: {api: same}", "uses: {api: same, web: same}", '17: services.web uses itself; remove it'),
     _case("one path for two services", "path: /api", "path: /", '16: services.web.behind takes the requests of services.api: both are / at edge; give one another path or host'),
     _case("bg's own name", "", BASE.replace("  web:\n", "  envoy:\n"), '10: `envoy` is a name bg uses itself; choose another'),
@@ -266,6 +266,21 @@ SECRETS = (
     _shape("a secret from two places", "LOG_LEVEL: info", "DB_PASSWORD: {file: a, env: B}", '6: services.api.env.DB_PASSWORD comes from 2 places; write `{file: …}`, `{env: …}` or `{command: […]}`'),
     _shape("a misspelled place", "LOG_LEVEL: info", "DB_PASSWORD: {flie: secrets/db}", '6: unknown key `flie` under services.api.env.DB_PASSWORD; did you mean `file`?'),
 )
+STEPS = (
+    _shape('a step with a command as one text', "rollout:\n", 'steps: {own: {do: puppet apply site.pp, at: at-close}}\nrollout:\n', '20: steps.own.do is one text, and there is no shell to take it apart; write a list: `[puppet, apply, site.pp]`'),
+    _shape('a step with no place', "rollout:\n", 'steps: {own: {do: [x]}}\nrollout:\n', '20: `at` is missing under steps.own; write where it stands: `before-start`, `before-cutover`, `after-cutover` or `at-close`'),
+    _shape('a step with another place', "rollout:\n", 'steps: {own: {do: [x], at: before}}\nrollout:\n', "20: steps.own.at is 'before'; did you mean `before-start`?"),
+    _shape('a step with nothing to do', "rollout:\n", 'steps: {own: {at: at-close}}\nrollout:\n', '20: `do` is missing under steps.own; write what is run: `do: [bin/migrate, up]`'),
+    _shape('no undo, in a word', "rollout:\n", 'steps: {own: {do: [x], at: at-close, undo: none}}\nrollout:\n', '20: steps.own.undo says nothing about the way back; write `leave` where what it did may stay'),
+    _case('a step with a host that is not there', "rollout:\n", 'steps: {own: {do: [x], at: at-close, on: [web9]}}\nrollout:\n', '20: steps.own.on names the host `web9`, which this file does not have; write them under `hosts:`'),
+    _case('the hosts of no service', "rollout:\n", 'steps: {own: {do: [x], at: at-close, on: hosts}}\nrollout:\n', '20: steps.own.on: nobody knows of which service; write `of: SERVICE`, or name the hosts'),
+    _case('the hosts of a service that is here', "rollout:\n", 'steps: {own: {do: [x], at: at-close, on: hosts, of: web}}\nrollout:\n', '20: steps.own.on: web is on this machine, not on hosts; write `on: controller`, or name the hosts'),
+    _case('a step with a service that is not there', "rollout:\n", 'steps: {own: {do: [x], at: at-close, of: wbe}}\nrollout:\n', '20: steps.own.of names the service `wbe`, which this file does not have; did you mean `web`?'),
+    _case('longer than an hour', "rollout:\n", 'steps: {own: {do: [x], at: at-close, timeout: 2h}}\nrollout:\n', '20: steps.own.timeout is not more than 0 and at most 1h; write `5m`'),
+    _case('a step with a word of a service', "rollout:\n", 'steps: {own: {do: ["{version}"], at: at-close}}\nrollout:\n', '20: unknown word `{version}` in steps.own.do[0]; it is about no service in particular: write `of: SERVICE`'),
+    _case('a host where there is none', "rollout:\n", 'steps: {own: {do: ["{host}"], at: at-close}}\nrollout:\n', '20: unknown word `{host}` in steps.own.do[0]; it runs on this machine: write `on: [HOST]`'),
+    _case('a step with a secret', "rollout:\n", 'steps: {own: {do: [x], at: at-close, env: {DB_PASSWORD: hunter2}}}\nrollout:\n', '20: steps.own.env.DB_PASSWORD is a secret written into the file; write `{file: …}`, `{env: …}` or `{command: […]}`; `{value: …}` if it is none'),
+)
 YAML = (
     _case("an empty file", "", "", 'the file is empty; `bgctl init` writes a first one'),
     _case("nothing but comments", "", "# soon\n\n", 'the file is empty; `bgctl init` writes a first one'),
@@ -295,5 +310,6 @@ REFUSED = {
     "Hosts": HOSTS,
     "HAProxy": HAPROXY,
     "nginx": NGINX,
+    "Steps of your own": STEPS,
     "YAML": YAML,
 }

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from orchestrator.core.model import Color, Hold, Pin, Policy, Release, Share, Site
+from orchestrator.core.model import At, Color, Command, Hold, Pin, Policy, Release, Share, Site
 from orchestrator.core.narrate import narrate, sentence_of, undo_of
 from orchestrator.core.record import (
     Answered,
@@ -22,6 +22,7 @@ from orchestrator.core.record import (
     FoundWell,
     Granted,
     Kind,
+    LeftAsItIs,
     LeftOpen,
     NoStandby,
     Opened,
@@ -43,6 +44,7 @@ from orchestrator.core.steps import (
     Part,
     Prove,
     Retire,
+    Run,
     Shift,
     Soak,
     Stage,
@@ -72,6 +74,8 @@ FLIPS = tuple(Flip(p.service, BLUE, GREEN, p) for p in BACK)
 INNER = Wiring(Pin("web", Color.GREEN, "api"), Color.BLUE, Color.GREEN)
 OUTER = Wiring(Pin("shop", Color.BLUE, "web"), Color.BLUE, Color.GREEN)
 
+OWN = Command("provision", At.BEFORE_START, ("do",), ("undo",), on=("web1", "web2"))
+
 STEPS: dict[str, Step] = {
     "stage": Stage(UP),
     "stage, one": Stage(UP[:1]),
@@ -97,6 +101,11 @@ STEPS: dict[str, Step] = {
     "soak": Soak(UP),
     "tidy": Tidy((("web", OLD), ("api", OLD))),
     "tidy, one": Tidy((("web", OLD),)),
+    "run": Run(Command("warm", At.AFTER_CUTOVER, ("do",), ("undo",))),
+    "run, on hosts": Run(OWN, OWN.on),
+    "run, what may stay": Run(Command("expand", At.BEFORE_CUTOVER, ("do",), leave=True)),
+    "run, without a way back": Run(Command("contract", At.AT_CLOSE, ("do",))),
+    "run, taken back after the close": Run(OWN, OWN.on, back=True),
     "stage, of many": Stage(tuple(part(f"s{i}", Color.GREEN, NEW) for i in range(9))),
 }
 
@@ -116,6 +125,7 @@ FACTS: dict[str, tuple[str, tuple[Fact, ...], bool]] = {
     ),
     "drain, time over": ("drain", (LeftOpen("web", Color.GREEN, 3),), False),
     "drain, one left": ("drain", (LeftOpen("api", Color.GREEN, 1),), False),
+    "run, left as it is": ("run", (LeftAsItIs("warm", "exit code 1"),), True),
     "retire, no standby": (
         "retire",
         (NoStandby("web", Color.GREEN, "nothing of web green answers"),),
@@ -249,6 +259,7 @@ def test_a_sentence_tells_no_time_of_day() -> None:
 def test_what_can_be_taken_back_says_how(step: Step) -> None:
     silent = name(step) in ("drain", "prove", "gate", "soak", "tidy")
     nothing = {STEPS["retire, of nothing that ran"], STEPS["wire, for the first time"]}
+    nothing |= {STEPS["run, what may stay"], STEPS["run, without a way back"]}
     assert bool(undo_of(step)) is not (silent or step in nothing)
 
 

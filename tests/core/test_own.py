@@ -210,7 +210,7 @@ def test_a_step_of_the_users_own_goes_by_its_name() -> None:
     assert taken_back(hosts) == "provision is taken back on h1 and h2"
     never = Run(own("contract", At.AT_CLOSE, undo=()))
     assert sentence_of(never) == "run contract; nothing takes that back"
-    assert doing(never) == "running contract; from here on there is no way back"
+    assert doing(never) == "running contract"
     assert undo_of(never) == ""
 
 
