@@ -32,6 +32,7 @@ class Agents:
         self._sessions: dict[Host, Session] = {}
         self._opening: dict[Host, asyncio.Lock] = {}
         self._files: dict[Host, str] = {}  # which file of it could be started there
+        self._program: Program | None = None
 
     async def ask(
         self,
@@ -55,12 +56,13 @@ class Agents:
     ) -> Finished:
         """Send bytes in a session of their own."""
         await self._session(host)
-        argv = (await _program()).put(self._files[host], host.how, words)
+        argv = (await self._the_program()).put(self._files[host], host.how, words)
         return await self._shell.run(host, argv, within_s=stall_s, stdin=pieces)
 
     async def close(self) -> None:
         sessions, self._sessions = tuple(self._sessions.values()), {}
-        await asyncio.gather(*(session.close() for session in sessions))
+        for session in sessions:
+            session.end()
         await self._shell.close()
 
     # -- Opening -----------------------------------------------------------------------------
@@ -71,18 +73,17 @@ class Agents:
             if kept is not None and not kept.ended:
                 return kept
             if kept is not None:
-                await kept.close()
+                kept.end()
             self._sessions[host] = made = await self._open(host)
             return made
 
     async def _open(self, host: Host) -> Session:
         """It is there nearly always. Where it is not, send it; where it cannot be unpacked, so."""
-        agent, said = await _program(), ""
+        agent, said = await self._the_program(), ""
         for file, send in ((FIRST, False), (FIRST, True), (SAFE, False)):
             if send:
                 await self._send(host, agent)
-            session = Session(host.name, await self._start(host, agent, file))
-            session.begin()
+            session: Session = await self._start(host, agent, file)
             try:
                 found = await session.ask("hello", {})
                 if found.get("hash") == agent.content:
@@ -94,13 +95,18 @@ class Agents:
                 if not said and not _ended_itself(session):
                     self._shell.drop(host)
                     raise lost
-            await session.close()
+            session.end()
         raise Refused(f"{host.name}: the agent cannot be started there: {said or 'no word why'}")
 
-    async def _start(self, host: Host, agent: Program, file: str) -> object:
-        import shlex
+    async def _the_program(self) -> Program:
+        if self._program is None:
+            self._program = await asyncio.to_thread(program)
+        return self._program
 
-        return await self._shell.process(host, shlex.join(agent.serve(file, host.how)))
+    async def _start(self, host: Host, agent: Program, file: str) -> Session:
+        argv = agent.serve(file, host.how)
+        session: Session = await self._shell.session(host, argv, lambda: Session(host.name))
+        return session
 
     async def _send(self, host: Host, agent: Program) -> None:
         laid = await self._shell.run(host, agent.lay, within_s=LAY_S, stdin=_once(agent.data))
@@ -112,12 +118,8 @@ class Agents:
         await self._shell.run(host, agent.unpack, within_s=LAY_S)
 
 
-async def _program() -> Program:
-    return await asyncio.to_thread(program)
-
-
 def _ended_itself(session: Session) -> bool:
-    return getattr(session.process, "exit_status", None) is not None
+    return session.status is not None
 
 
 async def _once(data: bytes) -> AsyncIterator[bytes]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.adapters.ssh import lines
@@ -18,8 +18,8 @@ from orchestrator.adapters.ssh.lines import ANSWER_MAX, LATE_S, LIMITS_S, Json
 from orchestrator.adapters.ssh.texts import plain
 from orchestrator.ports.trouble import Unreachable
 
-READ = 64 * 1024
 WORDS_MAX = 64 * 1024  # bytes on stderr that are looked at; the rest is thrown away
+LINGERS_S = 1.0
 NOISE_MAX = 200  # lines of no sense before the first answer
 
 Progress = Callable[[int, int], None]  # done, total
@@ -31,28 +31,27 @@ class _Asked:
     progress: Progress | None
 
 
-@dataclass(eq=False)
 class Session:
-    """`host` is its name for people; `process` an `asyncssh` process of bytes."""
+    """`host` is its name for people. It is what SSH calls when something comes from there."""
 
-    host: str
-    process: Any
-    words: bytes = b""  # what came on stderr
-    _asked: dict[int, _Asked] = field(default_factory=dict)
-    _number: int = 0
-    _noise: int = 0
-    _spoke: bool = False
-    _ended: bool = False
+    __slots__ = (
+        "_asked", "_channel", "_ended", "_got", "_noise", "_number", "_spoke", "host", "status",
+        "words",
+    )  # fmt: skip
 
-    def begin(self) -> None:
-        self._tasks = (
-            asyncio.create_task(self._listen()),
-            asyncio.create_task(self._overhear()),
-        )
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.words = b""  # what came on stderr
+        self.status: int | None = None  # how the agent ended; None: nobody knows
+        self._channel: Any = None
+        self._asked: dict[int, _Asked] = {}
+        self._got = b""
+        self._number = self._noise = 0
+        self._spoke = self._ended = False
 
     @property
     def ended(self) -> bool:
-        return self._ended or bool(self.process.is_closing())
+        return self._ended or self._channel is None or bool(self._channel.is_closing())
 
     async def ask(
         self,
@@ -71,8 +70,7 @@ class Session:
         asked = self._asked[number] = _Asked(asyncio.get_running_loop().create_future(), progress)
         try:
             async with asyncio.timeout(LIMITS_S[verb] + more_s + LATE_S):
-                self.process.stdin.write(line)
-                await self.process.stdin.drain()
+                self._channel.write(line)
                 answer = await asked.answer
         except TimeoutError:
             self.end()
@@ -90,31 +88,54 @@ class Session:
     def end(self) -> None:
         """The agent ends with its session; what it was doing stands where it stands."""
         self._ended = True
-        self.process.close()
+        if self._channel is not None:
+            self._channel.close()
         for asked in self._asked.values():
             if not asked.answer.done():
                 asked.answer.set_exception(self._lost())
 
-    async def close(self) -> None:
+    # -- What SSH calls ----------------------------------------------------------------------
+
+    def connection_made(self, chan: Any) -> None:
+        self._channel = chan
+
+    def session_started(self) -> None:
+        pass
+
+    def data_received(self, data: bytes, datatype: int | None) -> None:
+        if datatype is not None:
+            self.words = (self.words + data)[-WORDS_MAX:]
+            return
+        if self._ended:
+            return
+        *whole, self._got = (self._got + data).split(b"\n") if self._got else data.split(b"\n")
+        if not all(self._take(line) for line in whole) or len(self._got) > ANSWER_MAX:
+            self.end()
+
+    def eof_received(self) -> bool:
+        """It says no more; how it ended comes next, and if that is long in coming, it is over."""
+        asyncio.get_running_loop().call_later(LINGERS_S, self.end)
+        return False
+
+    def exit_status_received(self, status: int) -> None:
+        self.status = status
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        self.status = -1
+
+    def connection_lost(self, exc: Exception | None) -> None:
         self.end()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def pause_writing(self) -> None:
+        """What is asked at once is bounded by who asks: it waits here."""
+
+    def resume_writing(self) -> None:
+        pass
+
+    def xon_xoff_requested(self, client_can_do: bool) -> None:
+        pass
 
     # -- Listening ---------------------------------------------------------------------------
-
-    async def _listen(self) -> None:
-        got = bytearray()
-        try:
-            while data := await self.process.stdout.read(READ):
-                *whole, rest = (bytes(got) + data).split(b"\n")
-                if not all(self._take(line) for line in whole) or len(rest) > ANSWER_MAX:
-                    break
-                got = bytearray(rest)
-        except Exception:  # whatever it was, nobody answers here any more
-            pass
-        finally:
-            self.end()
 
     def _take(self, line: bytes) -> bool:
         """Whether to listen on."""
@@ -140,13 +161,6 @@ class Session:
         done, total = progress.get("done"), progress.get("total")
         if isinstance(done, int) and isinstance(total, int) and min(done, total) >= 0:
             asked.progress(done, total)
-
-    async def _overhear(self) -> None:
-        try:
-            while data := await self.process.stderr.read(READ):
-                self.words = (self.words + data)[-WORDS_MAX:]
-        except Exception:  # as above
-            pass
 
     def _lost(self) -> Unreachable:
         said = plain(self.words.decode("utf-8", "replace"), 200)

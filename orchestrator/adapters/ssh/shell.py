@@ -18,15 +18,16 @@ import asyncio
 import functools
 import shlex
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.adapters.ssh import known
 from orchestrator.adapters.ssh.texts import plain
 from orchestrator.core.model import Host
 from orchestrator.ports.trouble import Refused, Trouble, Unreachable
 
+T = TypeVar("T")
 AT_ONCE = 64  # connections being opened; what runs over kept ones costs next to nothing
 DIAL_S = 3.0  # until somebody answers at all
 CONNECT_S = 10.0  # until the connection stands
@@ -69,21 +70,33 @@ class Shell:
 
     async def process(self, host: Host, command: str) -> Any:
         """An `asyncssh` process of bytes, without a terminal. `Refused`, `Unreachable`."""
+        return await self._on(host, lambda to: to.create_process(command, encoding=None))
+
+    async def session(self, host: Host, argv: tuple[str, ...], made: Callable[[], T]) -> T:
+        """One that `made` gives, an `asyncssh` session of bytes: told what comes, as it comes."""
+        command = shlex.join(argv)
+        _, session = await self._on(
+            host, lambda to: to.create_session(made, command, encoding=None)
+        )
+        begun: T = session
+        return begun
+
+    async def _on(self, host: Host, begin: Callable[[Any], Any]) -> Any:
         kept = self._kept.get(_place(host))
         try:
-            return await self._begun(host, command)
+            return await self._begun(host, begin)
         except Unreachable:
             if kept is None or self._kept.get(_place(host)) is not kept:
                 raise
             # A kept connection may have died without a word: once more, on a new one.
             self.drop(host)
-            return await self._begun(host, command)
+            return await self._begun(host, begin)
 
-    async def _begun(self, host: Host, command: str) -> Any:
+    async def _begun(self, host: Host, begin: Callable[[Any], Any]) -> Any:
         connection = await self._connection(_place(host))
         try:
             async with asyncio.timeout(LOGIN_S):
-                return await connection.create_process(command, encoding=None)
+                return await begin(connection)
         except Exception as error:
             raise trouble_from(error, host.name) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -50,12 +51,22 @@ async def test_installations_and_switch_speak_to_a_host_over_one_connection(
 
 
 async def test_a_world_that_was_left_leaves_nothing_going_on(shop: HostsShop) -> None:
-    world = ready(shop)
+    before, world = connections(), ready(shop)
     await survey(world, None)
-    assert len(asyncio.all_tasks()) > 1
+    assert connections() == before + len(shop.servers)
     await world.close()
     await world.close()
+    assert connections() == before
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def connections() -> int:
+    """Open sockets of this process that lead to somebody over TCP."""
+    mine = {
+        os.readlink(file.path)[8:-1] for file in os.scandir("/proc/self/fd") if file.is_symlink()
+    }
+    tables = (Path(f"/proc/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6"))
+    return sum(line.split()[9] in mine for table in tables for line in table)
 
 
 async def test_inner_addresses_of_programs_on_hosts_are_those_of_the_proxies(
