@@ -23,7 +23,8 @@ GiB = 1024**3
 
 async def examined(site: Site) -> tuple[Found, ...]:
     """Each host that a service is on: reached, with a systemd that obeys, and how much is free."""
-    used = {name for service in site.services for name in service.placement.hosts}
+    places = [service.placement for service in site.services if service.placement.hosts]
+    used = {place.hosts[number] for place in places for number in place.instances}
     agents = Agents(Shell())
     try:
         hosts = (host for host in site.hosts if host.name in used)

@@ -71,7 +71,7 @@ async def _findings(visit: Visit) -> AsyncIterator[Finding]:
     yield Finding(False, f"the journal can be read: {entries}")
     for finding in (*_envoy(site), *_ports(site), *_artifacts(visit)):
         yield finding
-    for finding in (*await _hosts(site), *await _proxies(site), *await _secrets(site)):
+    for finding in (*await _hosts(visit), *await _proxies(visit.next_site), *await _secrets(site)):
         yield finding
 
 
@@ -128,10 +128,13 @@ def _artifacts(visit: Visit) -> list[Finding]:
     return found
 
 
-async def _hosts(site: Site) -> list[Finding]:
+async def _hosts(visit: Visit) -> list[Finding]:
+    """But for those that were taken out: nobody asks them to be well."""
     from orchestrator.wiring import hosts
 
-    return [Finding(wrong, what) for wrong, what in await hosts(site)]
+    found = [Finding(wrong, what) for wrong, what in await hosts(visit.next_site)]
+    back = "`bgctl readmit` takes it back"
+    return [*found, *(Finding(False, f"{h}: taken out; {back}") for h in visit.chronicle.away)]
 
 
 async def _proxies(site: Site) -> list[Finding]:

@@ -288,8 +288,11 @@ def _stuck(rollout: Rollout, back: tuple[NextStep, ...]) -> tuple[NextStep, ...]
         if rollout.backing_out and not rollout.replaced
         else ()
     )
+    hosts = any(service.placement.hosts for service in rollout.site.services)
+    without = (NextStep("bgctl without HOST", "go on without a host that is gone"),)
     return (
         NextStep("bgctl resume", "try again, once what stood in the way is gone"),
+        *(without if hosts else ()),
         *back,
         *forward,
         NextStep("bgctl abandon", "leave everything as it is and close the rollout"),

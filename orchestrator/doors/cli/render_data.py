@@ -91,6 +91,10 @@ def status_data(picture: Picture) -> Data:
         ],
         "driver": None if holder is None else _driver(holder),
         "drift": list(drifts(picture)),
+        "without": [
+            {"host": g.host, "by": g.by, "since": g.since_s, "why": g.why}
+            for g in picture.chronicle.gone
+        ],
         "unreached": [] if sighting is None else list(sighting.unreached),
         "room": picture.room,
         "switch_up": None if sighting is None else sighting.switch.up,

@@ -7,6 +7,7 @@ from typing import Any
 from orchestrator.core.chronicle import Chronicle, Gone
 from orchestrator.core.words import sentence
 from orchestrator.doors.cli.paper import Ink, Paper, capital, harmless
+from orchestrator.doors.cli.render_status import taken_out
 from orchestrator.ports.hosts import HostSeen, OnHost, Wrong
 
 Steps = tuple[tuple[str, str], ...]
@@ -43,13 +44,8 @@ def what_is_wrong(host: HostSeen, chronicle: Chronicle, now: float, paper: Paper
     gone = next((gone for gone in chronicle.gone if gone.host == host.name), None)
     if gone is not None:
         still = "" if host.wrong in (None, Wrong.GONE) else f"; {host.why}"
-        return _taken_out(gone, now, paper) + still
+        return taken_out(gone, now, paper) + still
     return host.why
-
-
-def _taken_out(gone: Gone, now: float, paper: Paper) -> str:
-    why = f": {gone.why}" if gone.why else ""
-    return f"{gone.host} was taken out by {gone.by} at {paper.clock(gone.since_s, now)}{why}"
 
 
 def _cells(host: HostSeen) -> list[tuple[str, ...]]:

@@ -7,7 +7,7 @@ rollout in `render_rollout`.
 
 from __future__ import annotations
 
-from orchestrator.core.chronicle import Standby
+from orchestrator.core.chronicle import Gone, Standby
 from orchestrator.core.drift import Drift, drift
 from orchestrator.core.narrate import narrate
 from orchestrator.core.words import joined, sentence, span
@@ -44,6 +44,7 @@ def _drawn(
     blocks = [
         tree(picture, paper, brief=brief, dense=dense),
         _unseen(picture, paper),
+        _gone(picture, paper),
         _drift(picture, paper),
         _room(picture, paper),
         rollout_lines(picture, paper, dense=dense),
@@ -69,6 +70,23 @@ def _unseen(picture: Picture, paper: Paper) -> list[str]:
         note = sighting.switch.note or "it does not answer"
         lines += paper.wrapped(f"the switch: {briefly(note)}", first="  ")
     return [paper.ink(Ink.BAD, "Could not be seen:"), *lines] if lines else []
+
+
+def _gone(picture: Picture, paper: Paper) -> list[str]:
+    """Hosts that nothing counts on."""
+    return [
+        line
+        for gone in picture.chronicle.gone
+        for line in paper.wrapped(
+            f"{taken_out(gone, picture.now, paper)}. `bgctl readmit {gone.host}` takes it back."
+        )
+    ]
+
+
+def taken_out(gone: Gone, now: float, paper: Paper) -> str:
+    """Who took a host out, when and why."""
+    why = f": {gone.why}" if gone.why else ""
+    return f"{gone.host} was taken out by {gone.by} at {paper.clock(gone.since_s, now)}{why}"
 
 
 def drifts(picture: Picture) -> tuple[str, ...]:

@@ -39,10 +39,12 @@ async def _tended(visit: Visit, *, once: bool) -> Answer:
     told: set[str] = set()
     if once:
         return await _turn(visit, told)
+    _tell_systemd(f"READY=1\nSTATUS=tending {visit.file.name}")
     while True:
         answer = await _patiently(visit, told)
         _say_once(visit, told, answer.problem)
         if await _rested(visit):
+            _tell_systemd("STOPPING=1")
             return answer
         _say_once(visit, told, visit.read_file_again())
         await visit.recall()
@@ -60,6 +62,20 @@ async def _patiently(visit: Visit, told: set[str]) -> Answer:
     except Trouble as trouble:
         _say_once(visit, told, trouble.why)
         return _quiet(trouble.why, "trouble")
+
+
+def _tell_systemd(words: str) -> None:
+    """Where it started us as `Type=notify`; nobody else is told."""
+    import os
+    import socket
+    from contextlib import suppress
+
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address[:1] not in ("/", "@"):
+        return
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.connect("\0" + address[1:] if address[0] == "@" else address)
+        out.send(words.encode())
 
 
 def _say_once(visit: Visit, told: set[str], text: str) -> None:
