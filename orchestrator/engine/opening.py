@@ -21,6 +21,7 @@ from orchestrator.core.steps import Run, Start
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import who_serves
 from orchestrator.engine.world import World, survey
+from orchestrator.ports.trouble import Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,8 @@ async def consider(
         planned = _plan(world, wish, sighting, policy=policy, chronicle=chronicle)
     if isinstance(planned, Unplannable) or not planned.steps:
         return Considered(planned, sighting)
+    if any(isinstance(step, Shift) for step in planned.steps):
+        planned = replace(planned, remarks=(*planned.remarks, *_unpromised(world)))
     services = tuple(dict.fromkeys(w.service for w in wish.wanted))
     opened = Opened(
         rollout=chronicle.rollouts + 1,
@@ -68,6 +71,11 @@ async def consider(
     if isinstance(proof, Proof):
         proof = replace(proof, no_return=planned.no_return)
     return Considered(planned, sighting, proof, opened)
+
+
+def _unpromised(world: World) -> tuple[str, ...]:
+    """What the switch cannot promise, as remarks of a plan that sends traffic elsewhere."""
+    return tuple(f"{remark}." for remark in world.switch.remarks())
 
 
 def _that_can_be_looked_at(planned: Plan | Unplannable) -> tuple[Run, ...]:
@@ -110,12 +118,23 @@ async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -
                 await world.installation.check(part)  # before anything is stopped to make room
         if isinstance(step, Run):
             await world.commands.check(step)
-    await world.switch.ensure(driver.epoch)
+    await _see_to_switch(driver, wish, considered.sighting)
     if (await survey(world, driver.epoch)).switch.shares != considered.sighting.switch.shares:
         considered = await _consider_again(driver, wish, policy, by)
     if considered.opened is not None and isinstance(considered.proof, Proof):
         await driver.write(considered.opened)
     return considered
+
+
+async def _see_to_switch(driver: Driver, wish: Wish, sighting: Sighting) -> None:
+    """Going back asks no more of a switch than that it answers: whatever it lacks, who serves now
+    lacks it too. `Refused`: it cannot be had.
+    """
+    try:
+        await driver.world.switch.ensure(driver.epoch)
+    except Refused:
+        if wish.kind is not Kind.BACKOUT or not sighting.switch.up:
+            raise
 
 
 async def _consider_again(driver: Driver, wish: Wish, policy: Policy, by: str) -> Considered:

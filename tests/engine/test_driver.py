@@ -17,6 +17,7 @@ from orchestrator.core.record import (
     Began,
     Ended,
     Failed,
+    Kind,
     Opened,
     Outcome,
     Trouble,
@@ -313,6 +314,19 @@ async def test_a_switch_that_cannot_be_had_opens_nothing() -> None:
     with pytest.raises(Refused, match="no such program"):
         await visit(Process(world, refuses), wanting(world, web="2"))
     assert len(world.entries) == before
+
+
+async def test_going_back_is_not_refused_for_what_a_switch_that_answers_lacks() -> None:
+    world = await with_one(shop())
+    await visit(Process(world), wanting(world, web="2"), grant=True)
+
+    def refuses(tick: Tick) -> Answer:
+        if tick.verb == "switch.ensure":
+            raise Refused("a line is missing")
+        return GO_ON
+
+    await visit(Process(world, refuses), wanting(world, kind=Kind.BACKOUT, web="1"))
+    assert world.shares["web"].live is Color.BLUE
 
 
 async def test_the_switch_is_made_sure_of_after_the_proof_and_before_opened() -> None:
