@@ -20,7 +20,7 @@ from orchestrator.adapters.sqlite.database import Database
 from orchestrator.adapters.sqlite.journal import SqliteJournal
 from orchestrator.adapters.sqlite.lease import SqliteLease
 from orchestrator.core.health import Sample
-from orchestrator.core.model import Color, Probe, Service, Site
+from orchestrator.core.model import Color, Probe, ProxyKind, Service, Site
 from orchestrator.core.sight import RunSeen
 from orchestrator.core.steps import Run
 from orchestrator.engine.world import World
@@ -28,8 +28,10 @@ from orchestrator.ports.artifacts import Artifact, Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.commands import Commands
 from orchestrator.ports.prober import Target
+from orchestrator.ports.switch import Switch
 from orchestrator.ports.trouble import Refused
 from orchestrator.ports.witness import Witness
+from orchestrator.proxies.far import Far
 from orchestrator.releases.redact import Redactor
 
 _SECRETS = Redactor()
@@ -73,7 +75,7 @@ def _is_on_hosts(site: Site) -> bool:
 
 
 def _on_hosts(world: World, journal: SqliteJournal) -> World:
-    """The same, with the installations, and the switch where it is HAProxy, on hosts.
+    """The same, with the installations, and the switch where it is made of proxies, on hosts.
 
     Whoever speaks to a host of the site does so over one and the same connection.
     """
@@ -85,9 +87,7 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
 
     site, agents, switch = world.site, Agents(Shell()), world.switch
     if site.proxies:
-        from orchestrator.adapters.haproxy.switch import HaproxySwitch
-
-        switch = HaproxySwitch(site, Asking(site, journal.identity, agents))
+        switch = _proxy_switch(site, Asking(site, journal.identity, agents))
     installation = SshInstallation(
         site,
         journal.identity,
@@ -97,9 +97,18 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
         redactor=_SECRETS,
     )
     hosts = SshHosts(site, journal.identity, agents)
-    return replace(
-        world, installation=installation, switch=switch, close=agents.close, hosts=hosts
-    )
+    return replace(world, installation=installation, switch=switch, close=agents.close, hosts=hosts)
+
+
+def _proxy_switch(site: Site, far: Far) -> Switch:
+    """Of the one kind that all switches of the site are."""
+    if site.proxies[0].kind is ProxyKind.NGINX:
+        from orchestrator.adapters.nginx.switch import NginxSwitch
+
+        return NginxSwitch(site, far)
+    from orchestrator.adapters.haproxy.switch import HaproxySwitch
+
+    return HaproxySwitch(site, far)
 
 
 class _Artifacts:
@@ -210,10 +219,13 @@ async def hosts(site: Site) -> tuple[tuple[bool, str], ...]:
 
 
 async def proxies(site: Site) -> tuple[tuple[bool, str], ...]:
-    """For each HAProxy of the site, whether something is wrong with it, and what was seen."""
+    """For each proxy of the site, whether something is wrong with it, and what was seen; and what
+    the switch cannot promise.
+    """
     if not site.proxies:
         return ()
-    from orchestrator.adapters.haproxy.examined import examined
+    from orchestrator.adapters.haproxy import examined as haproxies
+    from orchestrator.adapters.nginx import examined as nginxes
     from orchestrator.adapters.ssh.agents import Agents
     from orchestrator.adapters.ssh.asking import Asking
     from orchestrator.adapters.ssh.shell import Shell
@@ -223,16 +235,22 @@ async def proxies(site: Site) -> tuple[tuple[bool, str], ...]:
 
     agents = Agents(Shell())
     try:
-        return await examined(site, Asking(site, nobody, agents))
+        far = Asking(site, nobody, agents)
+        if site.proxies[0].kind is ProxyKind.NGINX:
+            return await nginxes.examined(site, far)
+        return await haproxies.examined(site, far)
     finally:
         await agents.close()
 
 
-def fragments(site: Site) -> tuple[tuple[str, tuple[str, ...], str], ...]:
-    """For each switch made of HAProxies its name, its hosts, and the lines that each needs."""
-    from orchestrator.adapters.haproxy.fragment import fragment
+def fragments(site: Site, kind: str) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+    """For each switch of the kind its name, its hosts, and the lines that each of them needs."""
+    from orchestrator.adapters.haproxy.fragment import fragment as for_haproxy
+    from orchestrator.adapters.nginx.fragment import fragment as for_nginx
 
-    return tuple((spec.name, spec.hosts, fragment(site, spec)) for spec in site.proxies)
+    made = for_nginx if kind == ProxyKind.NGINX.value else for_haproxy
+    specs = (spec for spec in site.proxies if spec.kind.value == kind)
+    return tuple((spec.name, spec.hosts, made(site, spec)) for spec in specs)
 
 
 async def unreadable_secrets(site: Site) -> tuple[str, ...]:

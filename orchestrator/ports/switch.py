@@ -66,6 +66,13 @@ class Switch(Protocol):
         """Take the switch away. `Refused` while any service is served."""
         ...
 
+    def remarks(self) -> tuple[str, ...]:
+        """What it cannot promise, each a sentence without its full stop; mostly nothing.
+
+        With what was counted of it, where it was looked at before.
+        """
+        ...
+
     def inner_address(self, pin: Pin) -> tuple[str, int]:
         """Host and port of an inner address. Chosen once, the same for the site's life."""
         ...

@@ -48,6 +48,7 @@ class ProxySwitch:
         self._ports = addresses.ports(site)
 
     def remarks(self) -> tuple[str, ...]:
+        """There is nothing that it cannot promise."""
         return ()
 
     def _ends_holds(self) -> bool:

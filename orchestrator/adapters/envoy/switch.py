@@ -333,6 +333,10 @@ class EnvoySwitch:
 
     # -- Addresses ---------------------------------------------------------------------------
 
+    def remarks(self) -> tuple[str, ...]:
+        """There is nothing that it cannot promise."""
+        return ()
+
     def inner_address(self, pin: Pin) -> tuple[str, int]:
         return "127.0.0.1", self._places.port(names.pin_place(pin))
 

@@ -111,6 +111,10 @@ class MemorySwitch:
 
         await self._effect("remove", "", remove, epoch)
 
+    def remarks(self) -> tuple[str, ...]:
+        """There is nothing that it cannot promise."""
+        return ()
+
     def inner_address(self, pin: Pin) -> tuple[str, int]:
         pins = [
             Pin(service.name, color, use.callee)

@@ -7,9 +7,11 @@ would be refused with, and one that is wrong hides no other.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from orchestrator.adapters.nginx.proxy import Proxy
-from orchestrator.core.model import ProxyKind, Site
+from orchestrator.adapters.nginx.remarks import remark
+from orchestrator.core.model import Site
 from orchestrator.ports.trouble import Trouble
 from orchestrator.proxies.far import Far
 
@@ -18,9 +20,17 @@ Found = tuple[bool, str]
 
 
 async def examined(site: Site, far: Far) -> tuple[Found, ...]:
-    specs = (spec for spec in site.proxies if spec.kind is ProxyKind.NGINX)
-    proxies = (Proxy(site, spec, host, far) for spec in specs for host in spec.hosts)
-    return tuple(await asyncio.gather(*map(_one, proxies)))
+    """And of each switch, what it cannot promise."""
+    proxies = [Proxy(site, spec, host, far) for spec in site.proxies for host in spec.hosts]
+    found = await asyncio.gather(*map(_one, proxies))
+    for proxy in proxies:
+        with suppress(Trouble):  # said above, where it is one
+            await proxy.look(None)
+    told = (
+        remark(s.name, tuple(cut for p in proxies if p.spec is s for cut in p.cuts))
+        for s in site.proxies
+    )
+    return (*found, *((False, one) for one in told))
 
 
 async def _one(proxy: Proxy) -> Found:

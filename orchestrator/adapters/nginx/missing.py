@@ -43,6 +43,28 @@ def missing(text: str, site: Site, spec: ProxySpec) -> tuple[str, ...]:
     return tuple(line for block in blocks(site, spec) for line in _lacking(block, found))
 
 
+def told_of(lacking: tuple[str, ...], site: Site, spec: ProxySpec) -> tuple[str, ...]:
+    """What is missing, for people: a block that lacks all of its lines is one line."""
+    sizes = {_name(block): len(_lines(block)) for block in blocks(site, spec) if block.head}
+    told: dict[str, list[str]] = {}
+    for line in lacking:
+        name = next((name for name in sizes if line.startswith(f"{name}: ")), line)
+        told.setdefault(name, []).append(line)
+    return tuple(
+        line
+        for name, lines in told.items()
+        for line in (
+            [f"{name}: all of its {len(lines)} lines"]
+            if len(lines) == sizes.get(name, 0) > 1
+            else lines
+        )
+    )
+
+
+def _name(block: Block) -> str:
+    return block.label or block.head
+
+
 def _lacking(block: Block, there: list[There]) -> list[str]:
     """What is nowhere; of a block that there are several of, of the best of them."""
     if not block.head:
@@ -50,7 +72,7 @@ def _lacking(block: Block, there: list[There]) -> list[str]:
         return [line for line in _lines(block) if not any(_does(one, line) for one in everything)]
     places = [one for one in _all(there) if _is_such(one, block)]
     best = min((_not_in(block, place.body) for place in places), key=len, default=_lines(block))
-    return [f"{block.label or block.head}: {line}" for line in best]
+    return [f"{_name(block)}: {line}" for line in best]
 
 
 def _is_such(one: There, block: Block) -> bool:

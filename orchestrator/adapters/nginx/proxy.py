@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from orchestrator.adapters.nginx import names
-from orchestrator.adapters.nginx.missing import missing
+from orchestrator.adapters.nginx.missing import missing, told_of
 from orchestrator.core.model import ProxySpec, Site
 from orchestrator.ports.trouble import Refused, Unreachable
 from orchestrator.proxies import addresses
@@ -70,16 +70,20 @@ class Proxy:
     async def ensure(self, epoch: int) -> None:
         """The file laid where it is missing. `Refused`: what its configuration lacks."""
         await self._ask("nginx_lay", epoch, **self._keys)
-        if wrong := await self.wrong(epoch):
+        if wrong := await self.wrong(epoch, shown=_SHOWN):
             raise Refused(wrong)
 
-    async def wrong(self, epoch: int | None) -> str:
-        """What its configuration lacks, and what to do; empty where nothing. Changes nothing."""
+    async def wrong(self, epoch: int | None, *, shown: int | None = None) -> str:
+        """What its configuration lacks, and what to do; empty where nothing. Changes nothing.
+
+        `shown`: so many of the lines that are missing are named; None: all.
+        """
         said = await self._ask("nginx_config", epoch)
         if not said.yes("tested"):
             return f"{self.host}: nginx does not take {self.spec.config}: {said.words('why')}"
         if lacking := missing(said.text("text"), self.site, self.spec):
-            return f"{self.host}: {_spoken(self.spec, lacking)}"
+            lacking = told_of(lacking, self.site, self.spec)
+            return f"{self.host}: {_spoken(self.spec, lacking, shown)}"
         if not said.yes("up"):
             raise Unreachable(named(self.host, said.words("why")))
         if not set(addresses.keys(self.site, self.spec)) <= set(said.list("keys")):
@@ -111,7 +115,8 @@ def _older(count: int) -> str:
     return f"{workers} old connections still, by the colors of before a reload"
 
 
-def _spoken(spec: ProxySpec, lacking: tuple[str, ...]) -> str:
-    more = f"\n  … and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
-    lines = "".join(f"\n  {line}" for line in lacking[:_SHOWN])
+def _spoken(spec: ProxySpec, lacking: tuple[str, ...], shown: int | None) -> str:
+    left = len(lacking[shown:]) if shown is not None else 0
+    more = f"\n  … and {left} more: `bgctl check` names all" if left else ""
+    lines = "".join(f"\n  {line}" for line in lacking[:shown])
     return f"{spec.config} lacks (`bgctl init nginx` prints all lines):{lines}{more}"

@@ -32,7 +32,7 @@ async def ended(
         answer = _waiting(standing, is_open)
     else:
         past = next((p for p in standing.chronicle.past if p.id == rollout), None)
-        answer = _closed(past, rollout, wanted)
+        answer = _with_remarks(_closed(past, rollout, wanted), visit)
     return replace(answer, rollout=rollout, records=await visit.records())
 
 
@@ -64,6 +64,14 @@ def _closed(past: Past | None, rollout: int, wanted: Outcome) -> Answer:
             return Answer(Exit.STUCK, past.outcome.value, text=said, problem=problem)
         case _:
             assert_never(past.outcome)
+
+
+def _with_remarks(answer: Answer, visit: Visit) -> Answer:
+    """With what the switch cannot promise, as counted up to now."""
+    from dataclasses import replace
+
+    remarks = (sentence(capital(remark)) for remark in visit.world.switch.remarks())
+    return replace(answer, text="\n".join(line for line in (answer.text, *remarks) if line))
 
 
 # -- Open ----------------------------------------------------------------------------------

@@ -13,20 +13,21 @@ if TYPE_CHECKING:
     from orchestrator.doors.cli.setting import Setting
 
 
-PRINTED = ("haproxy", "systemd")
+PRINTED = ("haproxy", "nginx", "systemd")
 """What is printed for a site that there is already; a folder of that name is `./haproxy`."""
 
 
 def init(
     ctx: typer.Context,
     folder: Annotated[
-        str, typer.Argument(metavar="[FOLDER|haproxy|systemd]", help="Default: here.")
+        str, typer.Argument(metavar="[FOLDER|haproxy|nginx|systemd]", help="Default: here.")
     ] = ".",
 ) -> None:
     """Write a first site file, its schema and a first release.
 
-    What is there already is left alone. `init haproxy` and `init systemd` write nothing: they print
-    the lines that the site needs in the haproxy.cfg of its proxies, and a unit for `bgctl tend`.
+    What is there already is left alone. `init haproxy`, `init nginx` and `init systemd` write
+    nothing: they print the lines that the site needs in the configuration of its proxies, and a
+    unit for `bgctl tend`.
     """
     from pathlib import Path
 

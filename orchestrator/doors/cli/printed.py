@@ -46,6 +46,14 @@ def _file(setting: Setting) -> Path:
 
 
 def _haproxy(file: Path) -> Answer:
+    return _lines(file, "haproxy", "the haproxy.cfg")
+
+
+def _nginx(file: Path) -> Answer:
+    return _lines(file, "nginx", "the nginx configuration")
+
+
+def _lines(file: Path, kind: str, place: str) -> Answer:
     """The lines for each switch; which hosts need them is a comment before them."""
     from orchestrator.config.load import load
     from orchestrator.doors.cli.answer import Answer
@@ -53,12 +61,12 @@ def _haproxy(file: Path) -> Answer:
     from orchestrator.wiring import fragments
 
     site = load(file)
-    found = fragments(site)
+    found = fragments(site, kind)
     if not found:
-        problem = f"No switch of {site.name} is of the kind `haproxy`: there is nothing to print."
+        problem = f"No switch of {site.name} is of the kind `{kind}`: there is nothing to print."
         return Answer(Exit.BAD_INPUT, "bad-input", problem=problem)
     texts = (
-        f"# Switch {name}: for the haproxy.cfg of {', '.join(hosts)}.\n{text}"
+        f"# Switch {name}: for {place} of {', '.join(hosts)}.\n{text}"
         for name, hosts, text in found
     )
     fragments_of = [
@@ -95,4 +103,4 @@ def _ourselves() -> tuple[str, ...]:
     return (sys.executable, "-m", "orchestrator")
 
 
-_OF = {"haproxy": _haproxy, "systemd": _systemd}
+_OF = {"haproxy": _haproxy, "nginx": _nginx, "systemd": _systemd}
