@@ -1,4 +1,4 @@
-"""Whoever used a world hangs up: at the end of a command, and where a site takes another's place."""
+"""Whoever used a world hangs up: at the end of a command, and where a site changes under it."""
 
 from __future__ import annotations
 
