@@ -67,7 +67,8 @@ def ready(site: Site, *, witness: Witness) -> World:
         witness=witness,
         commands=_Commands(site, fence),
     )
-    return _on_hosts(world, journal) if _is_on_hosts(site) else world
+    on_hosts = _is_on_hosts(site) or any(command.on for command in site.steps)
+    return _on_hosts(world, journal) if on_hosts else world
 
 
 def _is_on_hosts(site: Site) -> bool:
@@ -81,13 +82,19 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
     """
     from orchestrator.adapters.ssh.agents import Agents
     from orchestrator.adapters.ssh.asking import Asking
+    from orchestrator.adapters.ssh.commands import SshCommands
     from orchestrator.adapters.ssh.hosts import SshHosts
     from orchestrator.adapters.ssh.installation import SshInstallation
     from orchestrator.adapters.ssh.shell import Shell
 
     site, agents, switch = world.site, Agents(Shell()), world.switch
+    asking = Asking(site, journal.identity, agents)
+    far = SshCommands(site, asking, witness=world.witness, redactor=_SECRETS)
+    world = replace(world, commands=_Either(world.commands, far), close=agents.close)
+    if not _is_on_hosts(site):
+        return world
     if site.proxies:
-        switch = _proxy_switch(site, Asking(site, journal.identity, agents))
+        switch = _proxy_switch(site, asking)
     installation = SshInstallation(
         site,
         journal.identity,
@@ -97,7 +104,7 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
         redactor=_SECRETS,
     )
     hosts = SshHosts(site, journal.identity, agents)
-    return replace(world, installation=installation, switch=switch, close=agents.close, hosts=hosts)
+    return replace(world, installation=installation, switch=switch, hosts=hosts)
 
 
 def _proxy_switch(site: Site, far: Far) -> Switch:
@@ -167,6 +174,35 @@ class _Commands:
         from orchestrator.adapters.local.commands import LocalCommands
 
         return LocalCommands(self._site, self._fence, redactor=_SECRETS)
+
+
+class _Either:
+    """The user's own steps: each on this machine, or on hosts."""
+
+    def __init__(self, here: Commands, far: Commands) -> None:
+        self._here, self._far = here, far
+
+    async def look(
+        self, runs: tuple[Run, ...], rollout: int, epoch: int | None
+    ) -> tuple[RunSeen, ...]:
+        seen: tuple[RunSeen, ...] = ()
+        for commands in (self._here, self._far):
+            mine = tuple(run for run in runs if self._for(run) is commands)
+            if mine or not runs:
+                seen += await commands.look(mine, rollout, epoch)
+        return seen
+
+    async def check(self, run: Run) -> None:
+        await self._for(run).check(run)
+
+    async def do(self, run: Run, rollout: int, epoch: int) -> None:
+        await self._for(run).do(run, rollout, epoch)
+
+    async def undo(self, run: Run, rollout: int, epoch: int) -> None:
+        await self._for(run).undo(run, rollout, epoch)
+
+    def _for(self, run: Run) -> Commands:
+        return self._far if run.command.on else self._here
 
 
 # -- What `check` asks of this machine, before anything starts -----------------------------

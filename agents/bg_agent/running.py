@@ -74,6 +74,11 @@ class How:
 
 def run(argv: Sequence[str], how: How) -> Finished:
     """Keeps the last `keep` bytes of each output. Refused where it cannot be run at all."""
+    return end_of(begin(argv, how), how)
+
+
+def begin(argv: Sequence[str], how: How) -> subprocess.Popen[bytes]:
+    """It runs. Whoever begins it waits for its end."""
     try:
         process = subprocess.Popen(
             argv,
@@ -89,6 +94,10 @@ def run(argv: Sequence[str], how: How) -> Finished:
         raise Refused("%s: %s" % (os.path.basename(argv[0]), why)) from None
     if how.ends_with_us:
         ENDED_WITH_US.add(process.pid)
+    return process
+
+
+def end_of(process: subprocess.Popen[bytes], how: How) -> Finished:
     with process:
         outputs = _Outputs(process, how.keep)
         try:

@@ -40,6 +40,8 @@ VERBS = {
         Verb("point", "color", 30, effect=True),
         Verb("start", "color", 90, effect=True),
         Verb("stop", "color", 60, effect=True, plus="stop_s"),
+        Verb("step_look", "steps", 20, plus="timeout_s"),
+        Verb("step_run", "steps", 20, effect=True, plus="timeout_s"),
         Verb("adopt", "belonging", 20, effect=True),
         Verb("gone", "belonging", 20, effect=True),
         Verb("readmit", "belonging", 20, effect=True),

@@ -16,7 +16,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 
 TYPE_CHECKING = False
@@ -29,7 +28,8 @@ POLL_S = 0.05
 
 
 def main() -> None:
-    line = sys.stdin.buffer.raw.readline()
+    with open(0, "rb", buffering=0, closefd=False) as orders:
+        line = orders.readline()
     if not line.endswith(b"\n"):
         return  # whoever began it is gone
     order = json.loads(line)

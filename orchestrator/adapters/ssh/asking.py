@@ -25,11 +25,20 @@ class Asking:
         self._hosts = {host.name: host for host in site.hosts}
 
     async def ask(
-        self, host: str, verb: str, args: Mapping[str, Any], epoch: int | None
+        self,
+        host: str,
+        verb: str,
+        args: Mapping[str, Any],
+        epoch: int | None,
+        *,
+        more_s: float = 0.0,
     ) -> dict[str, Any]:
-        """`Refused`, `Superseded`, `Unreachable`, each naming the host; bounded in time."""
+        """`Refused`, `Superseded`, `Unreachable`, each naming the host; bounded in time.
+
+        `more_s`: what it may take itself, beyond what the verb may.
+        """
         who = await self.who(epoch)
-        return await self._agents.ask(self._hosts[host], verb, {**who, **args})
+        return await self._agents.ask(self._hosts[host], verb, {**who, **args}, more_s=more_s)
 
     async def who(self, epoch: int | None) -> Json:
         """The fields that go with every request."""

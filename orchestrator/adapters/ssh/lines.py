@@ -30,6 +30,8 @@ LIMITS_S = {
     "commit": 900.0,
     "start": 90.0,
     "stop": 60.0,  # and what the program may take itself
+    "step_look": 20.0,  # and what the step may take itself
+    "step_run": 20.0,
     "adopt": 20.0,
     "gone": 20.0,
     "readmit": 20.0,
