@@ -39,8 +39,8 @@ WAYS = {"do": (BEGUN, DONE), "undo": (TAKING_BACK, TAKEN_BACK)}
 def step_look(call: Call) -> dict[str, Any]:
     """`argv` is its look; without one only what is noted is told."""
     step = Step(call)
-    with call.fence.holding():
-        state = step.state()
+    with call.fence.holding() as ledger:
+        state = step.of(ledger.journal).state()
     if not call.asked.items("argv"):
         return {"state": state}
     return dict(_told(running.run(_argv(call.asked), step.how)), state=state)
@@ -56,8 +56,8 @@ def step_run(call: Call) -> dict[str, Any]:
     if not call.asked.yes("looked"):
         needless.add(ended)
     argv = _argv(call.asked)
-    with call.fence.holding():
-        if step.state() in needless:
+    with call.fence.holding() as ledger:
+        if step.of(ledger.journal).state() in needless:
             return {"ran": False}
         step.end_what_was_begun()
         step.write(begun)
@@ -76,18 +76,25 @@ class Step:
     def __init__(self, call: Call) -> None:
         asked = call.asked
         self._name = asked.name("step")
-        self._whose = [call.fence.journal, asked.number("rollout", 10**9)]
+        self._rollout, self._journal = asked.number("rollout", 10**9), ""
         self._path = os.path.join(call.root.at, "steps", self._name)
         env = dict(running.surroundings(), **units.environment(asked.pairs("env"), "the step"))
         within_s = asked.seconds("timeout_s", TIMEOUT_MAX_S, 300.0)
         self.how = running.How(within_s, keep=SAID, env=env, ends_with_us=True)
 
+    def of(self, journal: str) -> Step:
+        """Rollouts are numbered by the journal that the site belongs to here."""
+        self._journal = journal
+        return self
+
     def state(self) -> str:
         note = self._note()
-        return str(note["state"]) if note.get("whose") == self._whose else NOTHING
+        mine = note.get("whose") == [self._journal, self._rollout]
+        return str(note["state"]) if mine else NOTHING
 
     def write(self, state: str, process: subprocess.Popen[bytes] | None = None) -> None:
-        note: dict[str, Any] = {"whose": self._whose, "state": state}
+        whose = [self._journal, self._rollout]
+        note: dict[str, Any] = {"whose": whose, "state": state}
         if process is not None:
             note.update(pid=process.pid, begun=_process(process.pid)[1])
         disk.make_folder(os.path.dirname(self._path), 0o755)
