@@ -18,6 +18,7 @@ import pytest
 from e2e.place import Finished, Standing
 
 CHAINED_MAX = 4
+BEGINNING = 12  # points that any command has, however little is left to do
 PATIENCE = 8  # commands that are left alone before a story has to be where it should
 
 Verb = tuple[str, ...]
@@ -32,11 +33,10 @@ class Place(Protocol):
 
 
 class Story:
-    def __init__(self, place: Place, draw: random.Random, *, points: int = 60) -> None:
-        """`points`: how many a verb is taken to have until one was counted."""
+    def __init__(self, place: Place, draw: random.Random) -> None:
         self.place, self.draw = place, draw
         self.kills = 0
-        self.points = dict.fromkeys(("deploy", "switch", "backout", "resume"), points)
+        self.points: dict[str, int] = {}  # how many a verb has, as counted where it was told at 0
         self.told: list[str] = []
 
     def tell(self, verb: Verb, at: int | None) -> Finished:
@@ -50,12 +50,12 @@ class Story:
 
     def until(self, there: Callable[[], bool], verb: Verb, first: int | None) -> None:
         """A verb, killed at `first` and then at points drawn; then left alone until it is there."""
-        finished = self.tell(verb, first)
+        finished, left = self.tell(verb, first), self.points.get(verb[0], 0) - (first or 0)
         for _ in range(self.draw.randrange(CHAINED_MAX)):
             if not finished.killed:
                 break
-            again = self._again(verb)
-            finished = self.tell(again, self.draw.randint(1, self.points[again[0]]))
+            at = self.draw.randint(1, max(left, BEGINNING))
+            finished, left = self.tell(self._again(verb), at), left - at
         for _ in range(PATIENCE):
             if there():
                 return

@@ -66,7 +66,7 @@ class Watched:
 
     def __init__(self, shop: HostedShop) -> None:
         self.shop = shop
-        self.story = Story(shop, random.Random(SEED), points=150)
+        self.story = Story(shop, random.Random(SEED))
         self.journal: tuple[Entry, ...] = shop.entries()
         self.quiet: dict[str, dict[str, set[str]]] = {}
 
@@ -79,6 +79,12 @@ class Watched:
             self._nothing_lost()
         assert self.shop.answers() == {"1"}, self.told
         self._nothing_left()
+
+    @property
+    def warm(self) -> str:
+        """The release on standby; empty: none."""
+        standbys = self.shop.chronicle().standbys
+        return standbys[0].release.version if standbys else ""
 
     @property
     def told(self) -> list[str]:
@@ -103,11 +109,9 @@ class Watched:
     def _nothing_left(self) -> None:
         """As after a cycle that nobody disturbed, with the same release on standby."""
         wait_until(lambda: not self.shop.agents(), 10, f"{self.shop.agents()}, {self.told}")
-        standbys = self.shop.chronicle().standbys
-        warm = standbys[0].release.version if standbys else "none"
         left = self.shop.left()
         for host, there in left.items():
-            quiet = self.quiet.setdefault(warm, left)[host]
+            quiet = self.quiet.setdefault(self.warm, left)[host]
             assert there == quiet, (host, sorted(there ^ quiet), self.told)
         assert self.shop.releases() <= {"1", *NEW}, self.told
 
@@ -126,9 +130,11 @@ def test_killed_anywhere_over_eight_hosts_it_loses_nothing_and_does_nothing_twic
         cycles += 1
         drawn = {verb: draw.randint(1, most) for verb, most in story.points.items()}
         in_turn = {verb: min(cycles, most) for verb, most in story.points.items()}
-        new, stop = draw.choice(NEW), draw.random() < 0.5
+        # A release that is on standby has little left to be done.
+        cold = [new for new in NEW if new != watched.warm]
+        new, stop = draw.choice((*cold, *cold, *NEW)), draw.random() < 0.5
         watched.cycle(new, in_turn if ALL else drawn, stop_at_gate=stop)
-    print(f"{story.kills} kills in {cycles} cycles, {len(story.told)} commands")
+    print(f"{story.kills} kills in {cycles} cycles, {len(story.told)} commands; {story.points}")
 
 
 def test_a_driver_that_slept_while_another_took_over_changes_nothing_when_it_wakes(
@@ -137,7 +143,7 @@ def test_a_driver_that_slept_while_another_took_over_changes_nothing_when_it_wak
     """S3, S86: its successor cannot end it, so it is the hosts that refuse it."""
     draw, refused = random.Random(SEED), 0
     warm = {one.release.version for one in shop.chronicle().standbys}
-    deploy = ("deploy", next(new for new in NEW if new not in warm))
+    deploy = ("deploy", next(new for new in NEW if new not in warm))  # all of it has to be done
     counted = shop.bg(*deploy, at=0)
     assert counted.code == 0, counted
     assert shop.bg("backout").code == 0
