@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.adapters.memory.clock import SimulatedClock
-from orchestrator.adapters.memory.fuse import Hook
+from orchestrator.adapters.memory.fuse import Hook, nothing_happens
 from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.world import ILL, WELL, Health
 from orchestrator.adapters.memory.world import World as Truth
@@ -74,7 +74,8 @@ class Said:
 class Desk:
     """`desk("deploy", "2")` types `bgctl deploy 2`. Releases 1, 2 and 4 are good; 3 is ill."""
 
-    def __init__(self, folder: Path, **rollout: str) -> None:
+    def __init__(self, folder: Path, *, site: str = SITE, **rollout: str) -> None:
+        self.site = site
         self.file = folder / "bg.yaml"
         self.rule(**rollout)
         self.truth = Truth(load(self.file))
@@ -86,7 +87,7 @@ class Desk:
     def rule(self, **rollout: str) -> None:
         """Write the site file with these rules, e.g. `soak="5s"`."""
         keys = "".join(f"  {key}: {value}\n" for key, value in (ROLLOUT | rollout).items())
-        self.file.write_text(SITE.replace("ROLLOUT\n", keys))
+        self.file.write_text(self.site.replace("ROLLOUT\n", keys))
 
     def offer(self, service: str, version: str, health: Health = WELL) -> None:
         self.truth.offer(service, version, health)
@@ -100,7 +101,9 @@ class Desk:
 
     def ready(self, site: Site, *, witness: Witness) -> World:
         """A process of its own for each world, as for each command."""
-        p = Process(self.truth, self.hook) if self.hook else Process(self.truth)
+        hook = self.hook or nothing_happens
+        p = Process(self.truth, hook, site=site)
+        hosts = p.hosts if any(service.placement.hosts for service in site.services) else None
         return World(
             site,
             p.journal,
@@ -112,4 +115,5 @@ class Desk:
             p.clock,
             witness,
             p.commands,
+            hosts=hosts,
         )

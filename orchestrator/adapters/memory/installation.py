@@ -4,14 +4,16 @@ one instance.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from orchestrator.adapters.memory.doing import Change, Doing
 from orchestrator.adapters.memory.world import Instance
-from orchestrator.core.model import Color, Release, Service
+from orchestrator.core.model import Color, Release, Service, Site
 from orchestrator.core.sight import InstallationSeen, InstanceSeen
 from orchestrator.core.steps import Part
-from orchestrator.ports.trouble import Refused
+from orchestrator.ports.installation import PartlySeen
+from orchestrator.ports.trouble import Refused, Unreachable
 
 HOST = "127.0.0.1"
 TARGET = "installations"
@@ -20,14 +22,27 @@ TARGET = "installations"
 class MemoryInstallation:
     """`ports.installation.Installation` on the cells of a world."""
 
-    def __init__(self, doing: Doing) -> None:
+    def __init__(self, doing: Doing, site: Site) -> None:
         self._doing = doing
         self._world = doing.world
+        self._site = site
 
     async def look(self, epoch: int | None) -> tuple[InstallationSeen, ...]:
-        return await self._doing.look(
+        seen = await self._doing.look(
             "installation.look", "", self._seen, epoch=epoch, target=TARGET
         )
+        if dead := self._dead():
+            whole = (i for i in seen if not dead & set(self._there(i.service)))
+            names = ", ".join(sorted(dead))
+            raise PartlySeen(f"{names} does not answer", tuple(whole))
+        return seen
+
+    def _dead(self) -> set[str]:
+        return self._world.dead & {h for s in self._site.services for h in self._there(s.name)}
+
+    def _there(self, service: str) -> list[str]:
+        place = self._site.service(service).placement
+        return [place.hosts[i] for i in (place.instances if place.hosts else ())]
 
     async def check(self, part: Part) -> None:
         """Nothing here needs a secret."""
@@ -49,7 +64,7 @@ class MemoryInstallation:
 
     async def start(self, part: Part, epoch: int) -> None:
         await self.point(part.service, part.color, part.release, epoch)
-        for index in range(part.count):
+        for index in self._site.service(part.service).placement.first(part.count):
             await self._effect(
                 "start",
                 f"{part.service} {part.color.value} #{index} {part.release.label}",
@@ -59,7 +74,7 @@ class MemoryInstallation:
 
     async def stop(self, part: Part, epoch: int) -> None:
         instances = self._world.cell(part.service, part.color).instances
-        for index in sorted(instances):
+        for index in self._present(part.service, instances):
             there = instances[index].running or instances[index].kept
             if there and instances[index].release == part.release:
                 await self._effect(
@@ -84,7 +99,8 @@ class MemoryInstallation:
         def remove() -> bool:
             for color in Color:
                 cell = self._world.cell(service, color)
-                runs = any(i.running and i.release == release for i in cell.instances.values())
+                there = (cell.instances[n] for n in self._present(service, cell.instances))
+                runs = any(i.running and i.release == release for i in there)
                 if cell.current == release or runs:
                     raise Refused(f"{service} {release.label} is in use on {color.value}")
             return self._world.staged.get(service, {}).pop(release, None) is not None
@@ -108,6 +124,8 @@ class MemoryInstallation:
     # -- At one instant --------------------------------------------------------------------
 
     async def _effect(self, verb: str, what: str, change: Change, epoch: int) -> None:
+        if dead := self._dead():
+            raise Unreachable(f"{', '.join(sorted(dead))} does not answer")
         await self._doing.effect(f"installation.{verb}", what, change, epoch=epoch, target=TARGET)
 
     def _start(self, part: Part, index: int) -> bool:
@@ -123,6 +141,12 @@ class MemoryInstallation:
         self._world.begin(instance, part.release)
         return True
 
+    def _present(self, service: str, instances: Mapping[int, Instance]) -> list[int]:
+        """The numbers that are not on a host that is away."""
+        place = self._site.service(service).placement
+        away = {i for i, host in enumerate(place.hosts) if host in place.away}
+        return sorted(instances.keys() - away)
+
     def _seen(self) -> tuple[InstallationSeen, ...]:
         return tuple(
             self._seen_at(service.name, color)
@@ -133,7 +157,8 @@ class MemoryInstallation:
     def _seen_at(self, service: str, color: Color) -> InstallationSeen:
         cell = self._world.cell(service, color)
         seen = tuple(
-            _instance_seen(index, cell.instances[index]) for index in sorted(cell.instances)
+            _instance_seen(index, cell.instances[index])
+            for index in self._present(service, cell.instances)
         )
         for instance in cell.instances.values():
             if instance.running and self._world.health_of(service, instance.release).crashes:

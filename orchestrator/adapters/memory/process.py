@@ -13,12 +13,14 @@ from orchestrator.adapters.memory.artifacts import MemoryArtifacts
 from orchestrator.adapters.memory.commands import MemoryCommands
 from orchestrator.adapters.memory.doing import Doing
 from orchestrator.adapters.memory.fuse import Hook, nothing_happens
+from orchestrator.adapters.memory.hosts import MemoryHosts
 from orchestrator.adapters.memory.installation import MemoryInstallation
 from orchestrator.adapters.memory.journal import MemoryJournal
 from orchestrator.adapters.memory.lease import MemoryLease
 from orchestrator.adapters.memory.prober import MemoryProber
 from orchestrator.adapters.memory.switch import MemorySwitch
 from orchestrator.adapters.memory.world import World
+from orchestrator.core.model import Site
 
 T = TypeVar("T")
 
@@ -28,7 +30,15 @@ class Process:
     lives, or end it.
     """
 
-    def __init__(self, world: World, hook: Hook = nothing_happens, *, far: bool = False) -> None:
+    def __init__(
+        self,
+        world: World,
+        hook: Hook = nothing_happens,
+        *,
+        far: bool = False,
+        site: Site | None = None,
+    ) -> None:
+        """`site`: as this process knows it, where hosts of the world's are away."""
         self.pid = 1000 + len(world.living)
         self.world = world
         self.clock = world.clock
@@ -38,7 +48,8 @@ class Process:
         doing = Doing(world, self.pid, hook)
         self.journal = MemoryJournal(doing)
         self.lease = MemoryLease(doing)
-        self.installation = MemoryInstallation(doing)
+        self.installation = MemoryInstallation(doing, site or world.site)
+        self.hosts = MemoryHosts(doing, site or world.site)
         self.switch = MemorySwitch(doing)
         self.prober = MemoryProber(doing)
         self.artifacts = MemoryArtifacts(world)

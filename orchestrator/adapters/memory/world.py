@@ -117,6 +117,9 @@ class World:
     failing: set[str] = field(default_factory=set)  # steps of the user's own that end badly
     living: dict[int, bool] = field(default_factory=dict)  # processes by pid: alive?
     far: set[int] = field(default_factory=set)  # processes on another machine
+    dead: set[str] = field(default_factory=set)  # hosts that do not answer
+    told_gone: dict[str, str] = field(default_factory=dict)  # hosts that were told so, and why
+    belongs: dict[str, str] = field(default_factory=dict)  # hosts of another journal than ours
 
     # -- Arranging -------------------------------------------------------------------------
 

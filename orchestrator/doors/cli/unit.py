@@ -63,14 +63,15 @@ def _head(site: Site, user: str | None) -> tuple[str, ...]:
     """How it gets to where it belongs."""
     name = name_of(site)
     if user is None:
-        folder, ctl = "~/.config/systemd/user", "systemctl --user"
-        linger = ("# `loginctl enable-linger` once, so that it stays when you log out.",)
-    else:
-        folder, ctl, linger = "/etc/systemd/system", "systemctl", ()
+        return (
+            f"# bgctl init systemd > ~/.config/systemd/user/{name}",
+            f"# systemctl --user daemon-reload && systemctl --user enable --now {name}",
+            "# `loginctl enable-linger` once, so that it stays when you log out.",
+            "",
+        )
     return (
-        f"# bgctl init systemd > {folder}/{name}",
-        f"# {ctl} daemon-reload && {ctl} enable --now {name}",
-        *linger,
+        f"# bgctl init systemd > /etc/systemd/system/{name}",
+        f"# systemctl daemon-reload && systemctl enable --now {name}",
         "",
     )
 
