@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.hosts import needs
+from e2e.hosts import image, needs
 from examples.fleet import hosts, place
 from examples.fleet.sight import keep_looking
 from examples.shop import table
@@ -48,7 +48,6 @@ FIRST = Scene("Release 1 goes out; nothing serves yet", ("deploy", "1"))
 SECOND = Scene("Release 2 comes up beside it, everywhere", ("deploy", "2"))
 OFF = Deed("The power of web3 goes", ("off", "web3"), "web3 is dead")
 REST = (
-    Scene("Nothing is switched to half of a color", ("switch",), code=4),
     Scene("Somebody decides: go on without it", ("without", "web3")),
     Scene("Traffic is switched, at both proxies", ("switch",)),
     Scene("Somebody does not like it: back, at once", ("backout",)),
@@ -150,6 +149,7 @@ def shown() -> bool:
     if not BGCTL.exists():
         sys.exit("bgctl is not installed beside this Python: `make demo-hosts` does that first")
     clean()
+    image.base()  # their disk; made first where there is none
     print("five hosts boot: a systemd, an sshd, a network of their own …", end=" ", flush=True)
     began = time.monotonic()
     found = hosts.begin(STATE)
