@@ -48,7 +48,18 @@ from orchestrator.core.record import (
 )
 from orchestrator.core.rollout import Rollout, evolve
 from orchestrator.core.sight import holds, undone
-from orchestrator.core.steps import LOOKS, Drain, Gate, Prove, Retire, Run, Shift, Step, title
+from orchestrator.core.steps import (
+    LOOKS,
+    Drain,
+    Gate,
+    Prove,
+    Retire,
+    Run,
+    Shift,
+    Step,
+    can_be_left,
+    title,
+)
 
 NOW, LATE, GATE_UNTIL = 1e6, 1e9, 1e8  # the imagined clock: before and after every gate's time
 
@@ -307,8 +318,9 @@ def _failure(rollout: Rollout, index: int, step: Step, kind: Trouble, *, back: b
     if back and isinstance(step, Retire) and last:
         lost = tuple(NoStandby(p.service, p.color, "trouble") for p in step.parts)
         return Ended(rollout.id, index, True, lost)
-    if isinstance(step, Run) and (back or step.back) and last:
-        return Ended(rollout.id, index, back, (LeftAsItIs(step.command.name, "trouble"),))
+    left = step.command.name if back and isinstance(step, Run) else can_be_left(step)
+    if left and last:
+        return Ended(rollout.id, index, back, (LeftAsItIs(left, "trouble"),))
     return Failed(rollout.id, index, back, kind, "trouble")
 
 

@@ -133,7 +133,7 @@ class Rollout:
     def remarks(self) -> tuple[str, ...]:
         """What people should know about the way it closed."""
         lost = (f"no standby: {f.service} {f.color.value}: {f.why}" for f in self.lost)
-        return (*lost, *(f"{f.step} was left as it is: {f.why}" for f in self.left))
+        return (*lost, *(f"left as it is: {f.step}: {f.why}" for f in self.left))
 
     def to_do(self, index: int) -> Step:
         """The step as it is to be done now.

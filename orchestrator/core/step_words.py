@@ -143,6 +143,8 @@ def done(step: Step, facts: tuple[Fact, ...] = ()) -> str:
             return f"{told(parts, 'stayed well', 'stayed well')} under real traffic"
         case Tidy(releases):
             what = joined(f"{s} {r.version}" for s, r in releases)
+            if why := _left(facts):
+                return f"{what} could not be deleted: {why}"
             if len(releases) == 1:
                 return f"{what} is deleted; no way back needs it"
             return f"{what} are deleted; no way back needs them"

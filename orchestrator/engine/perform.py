@@ -34,6 +34,7 @@ from orchestrator.core.steps import (
     Shift,
     Soak,
     Step,
+    can_be_left,
     title,
 )
 from orchestrator.engine import effects, watch
@@ -151,8 +152,8 @@ async def _make(driver: Driver, index: int, step: Step, since_s: float = 0.0) ->
         await _ended(driver, index, (*took, *facts))
         return
     kind, reason = trouble or (Trouble.DID_NOT_TAKE, _not_taken(step, sighting))
-    if isinstance(step, Run) and step.back and _last_try(driver, kind):
-        await _ended(driver, index, (LeftAsItIs(step.command.name, reason),))
+    if (left := can_be_left(step)) and _last_try(driver, kind):
+        await _ended(driver, index, (LeftAsItIs(left, reason),))
         return
     await driver.write(Failed(driver.rollout.id, index, False, kind, reason))
 

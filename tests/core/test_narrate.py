@@ -125,6 +125,7 @@ FACTS: dict[str, tuple[str, tuple[Fact, ...], bool]] = {
     ),
     "drain, time over": ("drain", (LeftOpen("web", Color.GREEN, 3),), False),
     "drain, one left": ("drain", (LeftOpen("api", Color.GREEN, 1),), False),
+    "tidy, left": ("tidy", (LeftAsItIs("old releases", "read-only disk"),), False),
     "run, left as it is": ("run", (LeftAsItIs("warm", "exit code 1"),), True),
     "retire, no standby": (
         "retire",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
@@ -31,9 +32,9 @@ from orchestrator.core.record import (
     What,
 )
 from orchestrator.core.record import Kind as WishKind
-from orchestrator.core.steps import Retire, Shift, Stage, Start, Step, Wire
+from orchestrator.core.steps import Retire, Shift, Stage, Start, Step, Tidy, Wire
 from tests.core.made import SAME, service
-from tests.engine.driven import granting, shop, visit, wanting, with_one
+from tests.engine.driven import POLICY, granting, shop, visit, wanting, with_one
 
 PAIR = (service("web", count=2, uses=[("api", SAME)]), service("api", count=2))
 
@@ -283,3 +284,21 @@ async def test_two_services_switch_in_one_write() -> None:
     await visit(Process(world), wanting(world, web="2", api="2"), grant=True)
     moved = [e.what for e in world.effects if e.verb == "switch.send" and "0/100" in e.what]
     assert moved == ["web 0/100, api 0/100"]
+
+
+@pytest.mark.parametrize("how", [How.REFUSES, How.LIES])
+async def test_old_releases_that_cannot_be_deleted_are_a_remark_and_take_nothing_back(
+    how: How,
+) -> None:
+    """A rollout that is well and soaked stays, though a disk keeps what nobody needs any more."""
+    world = await with_one(shop(policy=replace(POLICY, keep=1)))
+    for version in ("2", "3"):
+        world.offer("web", version)
+        await visit(Process(world), wanting(world, web=version), grant=True)
+    world.offer("web", "4")
+    kept = Fault("installation.remove", how, 99)
+    await visit(Process(world, kept), wanting(world, web="4"), grant=True)
+    assert any(isinstance(step, Tidy) for step in newest_plan(world))
+    past = world.chronicle.past[-1]
+    assert past.outcome is Outcome.ROLLED_OUT
+    assert len(past.remarks) == 1 and past.remarks[0].startswith("left as it is: old releases: ")
