@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import time
 
-from bg_agent import commands, disk, nginx, running
+from bg_agent import commands, disk, nginx, running, texts
 from bg_agent.asked import Asked, bad
 from bg_agent.nginx import NOBODY, Agreed, Away, Colors
 from bg_agent.trouble import Refused
@@ -80,7 +80,7 @@ def nginx_config(call: Call) -> dict[str, Any]:
             raise Refused("the configuration of nginx is too long: %s" % proxy.config, "other")
         found: dict[str, Any] = {"text": text, "keys": []}
         if done.code != 0:
-            return dict(found, up=False, tested=False, why=done.said)
+            return dict(found, up=False, tested=False, why=_said(done))
         try:
             keys = sorted(proxy.agreed().colors)
         except Away as away:
@@ -121,7 +121,7 @@ def nginx_prepare(call: Call) -> dict[str, Any]:
         before = {key: (runs or base).get(key, NOBODY) for key in keys}
         proxy.colors.begin()
         disk.write_beside(proxy.colors.at, proxy.colors.written(wanted, variables))
-        if process:
+        if process and not (runs == wanted == file):
             _refuse_untested(proxy)
         answer = {"process": process, "why": why, "before": before, "wanted": wanted}
         return dict(answer, clock_s=time.monotonic())
@@ -137,7 +137,7 @@ def _refuse_untested(proxy: _Proxy) -> None:
     """A configuration that nginx would not take at a reload is said before anything is changed."""
     done = proxy.command("-t", "-q")
     if done.code != 0:
-        raise Refused("nginx would not be reloaded as it lies there: %s" % done.said, "other")
+        raise Refused("nginx would not be reloaded as it lies there: %s" % _said(done), "other")
 
 
 def nginx_send(call: Call) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _reloaded(proxy: _Proxy, was: Agreed, wanted: dict[str, str], until_s: float
     if done.code != 0:
         if old is not None:
             disk.write(proxy.colors.at, old, disk.READABLE)
-        return "nginx was not reloaded: %s" % done.said
+        return "nginx was not reloaded: %s" % _said(done)
     why = "the workers of before are still in service"
     while time.monotonic() < until_s:
         try:
@@ -209,6 +209,13 @@ def _does(now: Agreed, wanted: dict[str, str]) -> bool:
 
 
 # -- Reading -----------------------------------------------------------------------------------
+
+
+def _said(done: running.Finished) -> str:
+    """What nginx minds, or the last that it, or sudo, said."""
+    lines = done.err.decode("utf-8", "replace").splitlines()
+    minded = next((line for line in lines if "[emerg]" in line), "")
+    return texts.one_line(minded.partition("[emerg]")[2].strip()) if minded else done.said
 
 
 def _shorter(text: str) -> str:

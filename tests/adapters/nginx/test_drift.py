@@ -1,0 +1,193 @@
+"""What is seen of nginxes that were reloaded, killed, edited, or that do not agree."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.model import Color, Hold, Pin, Share
+from orchestrator.core.sight import Sighting, SwitchSeen
+from orchestrator.ports.trouble import Refused, Unreachable
+from tests.adapters.envoy.edge import eventually
+from tests.adapters.nginx.place import ALL_BLUE, ALL_GREEN, Place, new_place
+
+BLUE, GREEN = Color.BLUE, Color.GREEN
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    """Green serves both, on two proxies."""
+    async with new_place(tmp_path) as made:
+        await made.serve_all()
+        pins = {Pin("web", color, "api"): color for color in Color}
+        await made.switch.send({"web": ALL_GREEN, "api": ALL_GREEN}, pins, 1)
+        yield made
+
+
+def edit(file: Path) -> None:
+    """By hand: web to the other color."""
+    file.write_text(file.read_text().replace("__web { default green", "__web { default blue"))
+
+
+def share(look: SwitchSeen, service: str = "web") -> Share:
+    return Sighting(switch=look).share(service)
+
+
+async def test_requests_go_where_the_file_says_and_inner_calls_to_their_own_world(
+    place: Place,
+) -> None:
+    for _ in range(8):
+        said = (await place.get()).said
+        assert (said["color"], said["api"]["color"]) == ("green", "green")
+    assert (await place.get("/api/x")).said["service"] == "api"
+    assert (await place.get("/apis")).said["service"] == "web"
+    host, port = place.switch.inner_address(Pin("web", BLUE, "api"))
+    assert (host, (await place.get("/", port)).color) == ("127.0.0.1", "blue")
+
+
+async def test_a_color_that_nobody_serves_is_answered_with_a_sentence(place: Place) -> None:
+    await place.switch.send({"web": Share()}, {}, 1)
+    answer = await place.get()
+    assert (answer.status, answer.body) == (503, "nobody serves this")
+
+
+async def test_a_preview_answers_from_its_color_or_not_at_all(place: Place) -> None:
+    """S27"""
+    url = place.switch.preview_address("web", BLUE) or ""
+    port = int(url.rsplit(":", 1)[1].strip("/"))
+    assert (await place.get("/", port)).color == "blue"
+    for instance in range(2):
+        place.servers.pop(("web", BLUE, instance)).close()
+    assert (await place.get("/", port)).status == 502
+
+
+async def test_a_reload_by_hand_keeps_the_color(place: Place) -> None:
+    """S25"""
+    for host in place.hosts:
+        place.reload(host)
+    look = await place.switch.look(None)
+    assert (share(look), look.up) == (ALL_GREEN, True)
+    assert (await place.get()).color == "green"
+
+
+async def test_a_proxy_that_is_killed_comes_back_with_the_color(place: Place) -> None:
+    """S25"""
+    place.kill("proxy2")
+    look = await place.switch.look(None)
+    assert not look.up
+    assert "proxy2: nginx is away, or runs without bg's lines" in look.note
+    place.start("proxy2")
+    look = await place.switch.look(None)
+    assert (share(look), look.up, look.note) == (ALL_GREEN, True, "")
+
+
+async def test_a_worker_that_crashed_is_replaced_and_changes_nothing(place: Place) -> None:
+    """S25"""
+    worker = min(place.workers("proxy1").serving)
+    os.kill(worker, signal.SIGKILL)
+
+    async def whole() -> bool:
+        look = await place.switch.look(None)
+        return look.up and worker not in place.workers("proxy1").serving
+
+    await eventually(whole)
+    assert share(await place.switch.look(None)) == ALL_GREEN
+
+
+async def test_workers_that_serve_from_before_a_flip_are_said_and_counted_as_somebody(
+    place: Place,
+) -> None:
+    """S25, S28: they keep their connections, and their colors, until these end."""
+    slow = [await asyncio.open_connection("127.0.0.1", place.port) for _ in range(4)]
+    for reader, writer in slow:
+        writer.write(b"GET /stream?seconds=2 HTTP/1.1\r\nHost: shop\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+    await place.switch.send({"web": ALL_BLUE, "api": ALL_BLUE}, {}, 1)
+    look = await place.switch.look(None)
+    assert (share(look), look.up) == (ALL_BLUE, True)
+    assert "of nginx serve" in look.note
+    assert Sighting(switch=look).open_connections("web", GREEN) >= 1
+    for reader, writer in slow:
+        assert (await reader.read()).endswith(b"0\r\n\r\n"), "what was in flight came to its end"
+        writer.close()
+
+    async def alone() -> bool:
+        return not (await place.switch.look(None)).note
+
+    await eventually(alone)
+    look = await place.switch.look(None)
+    assert Sighting(switch=look).open_connections("web", GREEN) == 0
+
+
+async def test_a_file_edited_by_hand_is_seen_and_changes_nothing_until_it_is_put_right(
+    place: Place,
+) -> None:
+    """S26"""
+    file = place.colors("proxy2")
+    edit(file)
+    look = await place.switch.look(None)
+    assert not look.up
+    assert "proxy2: it serves web from green, its file says blue" in look.note
+    assert "proxy2: the colors' file is not as bg wrote it" in look.note
+    await place.switch.send({"api": ALL_BLUE}, {}, 1)
+    look = await place.switch.look(None)
+    assert (share(look), share(look, "api"), look.up) == (ALL_GREEN, ALL_BLUE, True)
+
+
+async def test_a_flip_by_hand_is_seen_and_named_and_the_next_send_puts_it_right(
+    place: Place,
+) -> None:
+    """S26"""
+    file = place.colors("proxy1")
+    edit(file)
+    place.reload("proxy1")
+    look = await place.switch.look(None)
+    assert not look.up
+    assert "do not agree: proxy1 serves web from blue, proxy2 serves web from green" in look.note
+    await place.switch.send({"web": ALL_GREEN}, {}, 1)
+    look = await place.switch.look(None)
+    assert (share(look), look.up, look.note) == (ALL_GREEN, True, "")
+
+
+async def test_a_file_that_is_lost_is_drift(place: Place) -> None:
+    place.colors("proxy1").unlink()
+    look = await place.switch.look(None)
+    assert not look.up
+    assert "proxy1: it has no file to be started again with" in look.note
+
+
+async def test_what_the_configuration_lacks_is_said_line_by_line(place: Place) -> None:
+    lines = place.lines("proxy1")
+    line = f"proxy_pass http://bg.{place.site.name}.api.blue.preview;"
+    lines.write_text(lines.read_text().replace(line, "# gone"))
+    with pytest.raises(Refused, match=r"preview api blue: proxy_pass"):
+        await place.switch.ensure(1)
+
+
+async def test_a_configuration_that_was_not_reloaded_is_said(place: Place) -> None:
+    lines = place.lines("proxy1")
+    text = lines.read_text()
+    line = next(one for one in text.splitlines() if 'bg-color "api ' in one)
+    lines.write_text(text.replace(line, ""))
+    place.reload("proxy1")
+    lines.write_text(text)
+    with pytest.raises(Refused, match="runs with others: reload it"):
+        await place.switch.ensure(1)
+    with pytest.raises(Refused, match="runs without bg's lines for api: reload it"):
+        await place.switch.send({"api": ALL_BLUE}, {}, 1)
+
+
+async def test_a_proxy_that_is_away_is_not_ensured(place: Place) -> None:
+    place.kill("proxy1")
+    with pytest.raises((Refused, Unreachable), match="proxy1"):
+        await place.switch.ensure(1)
+
+
+async def test_nginx_does_not_pretend_to_stop_time(place: Place) -> None:
+    with pytest.raises(Refused, match="nginx cannot stop time"):
+        await place.switch.hold(("web",), Hold(1.0), 1)
