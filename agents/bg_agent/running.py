@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INHERITED = ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DBUS_SESSION_BUS_ADDRESS")
 REST_S = 0.05
+KILL_S = 5.0
 
 ENDED_WITH_US: set[int] = set()
 """Groups that do not outlive the session: exec probes. Each is a group of its own."""
@@ -104,7 +105,7 @@ def end_of(process: subprocess.Popen[bytes], how: How) -> Finished:
             in_time = outputs.read_all(time.monotonic() + how.within_s)
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)  # not buried yet: the group is its own
+                kill(process.pid)  # not buried yet: the group is its own
             ENDED_WITH_US.discard(process.pid)
         code = process.wait()
     return Finished(code if in_time else None, *outputs.kept(), outputs.cut)
@@ -159,7 +160,35 @@ class _Outputs:
 def end_with_us() -> None:
     """What must not outlive the session ends now."""
     for group in list(ENDED_WITH_US):
+        kill(group)
+
+
+def kill(group: int) -> None:
+    """All of it; what became somebody else through sudo as well, where sudo lets us."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except OSError:
+        pass
+    if os.geteuid() and not _all_ours(group):
+        argv = ["sudo", "-n", "kill", "-KILL", "--", "-%d" % group]
+        no = subprocess.DEVNULL
         try:
-            os.killpg(group, signal.SIGKILL)
-        except OSError:
+            subprocess.run(argv, check=False, stdin=no, stdout=no, stderr=no, timeout=KILL_S)
+        except (OSError, subprocess.SubprocessError):
             pass
+
+
+def _all_ours(group: int) -> bool:
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open("/proc/%s/stat" % name, "rb") as file:
+                text = file.read(4096)
+            # The name stands in parentheses and may hold some itself: the rest begins after it.
+            theirs = int(text[text.rindex(b")") + 2 :].split()[2]) == group
+            if theirs and os.stat("/proc/" + name).st_uid != os.geteuid():
+                return False
+        except (OSError, ValueError, IndexError):
+            pass
+    return True

@@ -12,7 +12,6 @@ of them never run at once, and nothing of it outlives its session.
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from bg_agent import disk, running, texts, units, wire
@@ -106,7 +105,7 @@ class Step:
         pid, begun = note.get("pid"), note.get("begun")
         if not isinstance(pid, int) or _process(pid) != ("there", begun):
             return
-        os.killpg(pid, signal.SIGKILL)
+        running.kill(pid)
         until = time.monotonic() + GONE_S
         while _process(pid) == ("there", begun):
             if time.monotonic() > until:
