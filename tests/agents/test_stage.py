@@ -6,6 +6,7 @@ called, the other does and calls it the same.
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import os
@@ -48,6 +49,25 @@ def staged(agent: Agent) -> list[dict[str, str]]:
 
 
 # -- The way it should be ------------------------------------------------------------------
+
+
+def test_few_bytes_come_with_the_commit_itself(agent: Agent, base: Path, tmp_path: Path) -> None:
+    one = packed(tmp_path, "1")
+    agent.ok("offer", **one.bytes)
+    agent.ok("commit", **one.whole, data=base64.b64encode(one.data).decode())
+    assert archive.digest(str(files(base, one))) == one.content
+    assert not list((base / "shop/incoming").iterdir())
+
+
+def test_bytes_that_came_along_are_checked_like_all_others(agent: Agent, tmp_path: Path) -> None:
+    one = packed(tmp_path, "1")
+    agent.ok("offer", **one.bytes)
+    other = bytes([one.data[0] ^ 1]) + one.data[1:]
+    kind, _ = agent.refused("commit", **one.whole, data=base64.b64encode(other).decode())
+    assert kind == "damaged"
+    kind, _ = agent.refused("commit", **one.whole, data="no base64")
+    assert kind == "bad-request"
+    assert staged(agent) == []
 
 
 def test_what_was_staged_is_what_was_sent_and_points_at_nothing(

@@ -1,7 +1,7 @@
 """`offer`, `commit`, `remove`: how a release gets onto this host and off it again.
 
-Bytes arrive by a session of their own, `put`. Long work (unpacking) is done outside the fence into
-a folder that nobody sees, and the rename inside, checked again.
+Bytes arrive by a session of their own, `put`; few of them come with `commit`. Long work (unpacking)
+is done outside the fence into a folder that nobody sees, and the rename inside, checked again.
 
 The one rule: nothing half staged is ever visible, and what is visible was checked to the digest.
 """
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bg_agent.ledger import Ledger
 
 SIZE_MAX = 4 * 1024**3
+DATA_MAX = 768 * 1024  # letters of base64, so that the whole request fits into its line
 SPARE = 16 * 1024**2  # bytes that shall stay free
 NO_WAY = "%s cannot be staged here"
 
@@ -72,6 +73,7 @@ def commit(call: Call) -> dict[str, Any]:
             raise Refused("%s is not staged here, its bytes are needed" % release.label)
         folder = shelf.new(service)
     try:
+        _keep_what_came_along(call)
         _unpack(call, release, folder)
         with call.fence.holding():
             if not shelf.has(service, release):
@@ -87,6 +89,19 @@ def commit(call: Call) -> dict[str, Any]:
 def _forget(call: Call) -> None:
     if call.asked.has("packed"):
         Incoming(call.root).delete(call.asked.sha256("packed"))
+
+
+def _keep_what_came_along(call: Call) -> None:
+    """Few bytes come with the request itself: an upload of their own would cost more than they."""
+    if not call.asked.has("data"):
+        return
+    import base64
+
+    try:
+        data = base64.b64decode(call.asked.text("data", DATA_MAX), validate=True)
+    except ValueError:
+        raise bad("data is not base64") from None
+    Incoming(call.root).keep(call.asked.sha256("packed"), data)
 
 
 def _unpack(call: Call, release: Release, folder: str) -> None:

@@ -1,7 +1,8 @@
 """A release onto many hosts at once: offered, sent where it lacks, made to appear.
 
 A host that has the release already is sent nothing; one that has a part of the bytes is sent the
-rest. A cut upload goes on, as long as each try brings it further.
+rest. A cut upload goes on, as long as each try brings it further. Few bytes go along with what is
+asked anyway, and need no upload of their own.
 
 The one rule: no host waits for another, and all of them together stay within the bandwidth. What is
 sent was digested here first, and is digested there again.
@@ -10,6 +11,7 @@ sent was digested here first, and is digested there again.
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from typing import Any
 
 from orchestrator.adapters.ssh import lines
 from orchestrator.adapters.ssh.agents import Agents
-from orchestrator.adapters.ssh.lines import Json
+from orchestrator.adapters.ssh.lines import REQUEST_MAX, Json
 from orchestrator.adapters.ssh.packing import Packed
 from orchestrator.core.model import Host
 from orchestrator.ports.trouble import Refused, Unreachable
@@ -25,6 +27,7 @@ from orchestrator.ports.witness import Witness
 
 STALL_S = 60.0  # no byte passed for so long: the upload is cut
 TRIES_MAX = 5  # uploads that brought nothing further
+FEW = 384 * 1024  # bytes; base64 makes four thirds of them
 SENDING_MAX = 32  # uploads at once; the others wait, and time runs for nobody
 TELL_S = 0.25
 
@@ -56,6 +59,7 @@ class Staging:
     witness: Witness | None = None
     bandwidth: Bandwidth = field(default_factory=Bandwidth)
     _sent: dict[Host, int] = field(default_factory=dict)
+    _text: str = field(default="", repr=False)  # all bytes, where they are few, as base64
     _hosts: int = 0
     _told_s: float = 0.0
 
@@ -70,10 +74,14 @@ class Staging:
     async def _one(self, host: Host, turns: asyncio.Semaphore) -> None:
         async with turns:
             offered = await self._offer(host)
+            have = 0 if offered.get("staged") is True else _count(offered, host)
             if offered.get("staged") is True:
                 await self._commit(host, packed=None)
+            elif have == 0 and self._few():
+                await self.bandwidth.take(self.packed.size)
+                await self._commit(host, packed=self.packed.digest, data=await self._all())
             else:
-                await self._send(host, _count(offered, host))
+                await self._send(host, have)
                 await self._commit(host, packed=self.packed.digest)
             self._tell(host, self.packed.size)
 
@@ -81,7 +89,18 @@ class Staging:
         fields = {"packed": self.packed.digest, "size": self.packed.size}
         return await self.agents.ask(host, "offer", {**self.fields, **fields})
 
-    async def _commit(self, host: Host, *, packed: str | None) -> None:
+    def _few(self) -> bool:
+        """They fit into a request, with all else that is in it."""
+        others = len(self.how) + len(self.description)
+        return self.packed.size <= FEW and others <= REQUEST_MAX - 2 * FEW
+
+    async def _all(self) -> str:
+        if not self._text:
+            data = await asyncio.to_thread(lambda: b"".join(self.packed.pieces(0)))
+            self._text = base64.b64encode(data).decode()
+        return self._text
+
+    async def _commit(self, host: Host, *, packed: str | None, data: str | None = None) -> None:
         fields = {
             "packed": packed,
             "size": self.packed.size,
@@ -89,6 +108,7 @@ class Staging:
             "content": self.packed.content,
             "how": self.how,
             "description": self.description,
+            "data": data,
         }
         await self.agents.ask(host, "commit", {**self.fields, **fields})
 

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.adapters.ssh import seen
 from orchestrator.adapters.ssh.packing import pack
+from orchestrator.adapters.ssh.staging import FEW
 from orchestrator.core.model import Color, Recipe, Secret, SecretFrom
 from orchestrator.core.sight import InstallationSeen, Sighting, holds, undone
 from orchestrator.core.steps import Stage, Start
@@ -99,7 +100,16 @@ async def test_bytes_that_are_there_are_not_sent_again(shop: HostsShop, tmp_path
     assert (await look(shop)).staged == {release}
 
 
+async def test_few_bytes_go_along_and_need_no_upload_of_their_own(shop: HostsShop) -> None:
+    release, source = shop.release("1")
+    await shop.driver().stage(part(release), source, 1)
+    assert not [c for one in shop.servers for c in one.commands if " put " in c]
+    web = (await shop.driver().look(None))[0]
+    assert release in web.staged
+
+
 async def test_a_release_that_is_there_is_sent_nowhere(shop: HostsShop) -> None:
+    shop.make("1", large="x" * FEW)
     release, source = shop.release("1")
     await shop.driver().stage(part(release), source, 1)
     before = [len([c for c in one.commands if " put " in c]) for one in shop.servers]
