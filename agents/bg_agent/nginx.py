@@ -71,8 +71,14 @@ def agreed(port: int, site: str, within_s: float) -> Agreed:
     """
     until = time.monotonic() + within_s
     heard: dict[int, dict[str, str]] = {}
+    workers = Workers(0, (), ())
     while True:
-        said = _asked(port, site, until)
+        try:
+            said = _asked(port, site, until)
+        except Away:
+            if time.monotonic() < until or not heard:
+                raise
+            raise Away(_why_not(workers, heard)) from None
         heard[said.worker] = said.colors
         workers = workers_of(said)
         _hear(port, site, workers, heard, min(until, time.monotonic() + ROUND_S))

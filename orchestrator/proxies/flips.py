@@ -118,7 +118,11 @@ async def _bounded(within_s: float) -> AsyncIterator[None]:
         async with asyncio.timeout(within_s):
             yield
     except TimeoutError:
-        raise Unreachable(f"no answer within {within_s:.3g} s") from None
+        raise _NoAnswer(f"no answer within {within_s:.3g} s") from None
+
+
+class _NoAnswer(Unreachable):
+    """Time was over. What was heard before says more."""
 
 
 def _note(one: _Flip, answer: Sent | BaseException) -> None:
@@ -128,6 +132,8 @@ def _note(one: _Flip, answer: Sent | BaseException) -> None:
             one.done, one.late, one.why = answer.flipped, answer.late, answer.why
         case Superseded():
             raise answer
+        case _NoAnswer() if one.why:
+            pass
         case Trouble():
             one.why = answer.why
         case _:

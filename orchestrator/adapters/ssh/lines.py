@@ -43,6 +43,11 @@ LIMITS_S = {
     "proxy_send": 20.0,
     "proxy_hold": 10.0,
     "proxy_let_go": 10.0,
+    "nginx_config": 20.0,
+    "nginx_look": 20.0,
+    "nginx_lay": 20.0,
+    "nginx_prepare": 20.0,
+    "nginx_send": 30.0,
 }
 LATE_S = 5.0  # a controller waits a little longer than the agent takes
 
