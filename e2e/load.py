@@ -198,7 +198,8 @@ class Visitors:
         else:
             line.close()
         if status != 200:
-            raise Lost(f"status {status} {body[:120].decode(errors='replace').strip()}")
+            said = " ".join(body[:120].decode(errors="replace").split())
+            raise Lost(f"status {status} {said}")
         self._judge(kind, sent, json.loads(body.partition(b"\n")[0]))
 
     async def _line(self, *, kept: bool) -> Line:

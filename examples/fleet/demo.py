@@ -59,8 +59,9 @@ REST = (
 
 async def play(site: Path, found: hosts.Known) -> bool:
     """The story from the first scene to the table. Whether everything was as it should be."""
-    show = picture("A fleet: three hosts that serve, behind two HAProxies")
-    looking = asyncio.create_task(keep_looking(found.hosts, show))
+    show = picture("A fleet: three hosts behind two HAProxies")
+    webs = {name: at for name, at in found.hosts.items() if name.startswith("web")}
+    looking = asyncio.create_task(keep_looking(webs, show))
     try:
         if not await set_up(site, show):
             return False
@@ -105,17 +106,18 @@ async def lost_within(crowd: Crowd, seconds: float) -> int:
 
 def farewell(found: hosts.Known, *, good: bool) -> str:
     here = os.path.relpath(STATE)
-    begin = f"The hosts still run. Look at them: {found.urls[0]}/page, {found.urls[1]}/page"
+    begin = f"The hosts still run. Look at them: {found.urls[0]}/page"
     return f"""
 {begin if good else "That was not the whole story; `bgctl status` says where it stands."}
 Play with them:
 
     export PATH="$PWD/{here}/bin:$PATH"
-    bgctl status                         who serves; with -w it keeps looking, Ctrl-C leaves
-    bgctl deploy 4                       then bgctl switch, and bgctl backout, as often as you like
-    ssh web1 systemctl status 'bg-*'     a host is a host; `ssh proxy1` too
-    fleet off web2                       the power goes; fleet boot web2 brings it back
-    bgctl history                        who did what
+    bgctl status             who serves; with -w it keeps looking, Ctrl-C leaves
+    bgctl hosts              what there is on each
+    bgctl deploy 4           then bgctl switch, and bgctl backout
+    ssh web1                 a host is a host: systemctl status 'bg-*'
+    fleet off web2           its power goes; `fleet boot web2` brings it back
+    bgctl history            who did what
 
 Take it all away:
 

@@ -23,11 +23,13 @@ from examples.shop import make_releases
 HERE = Path(__file__).resolve().parent
 STATE = HERE / "state"
 PORT = 8080
+# Where a host dies, HAProxy asks another one again: whatever of a request fits in a buffer.
 DEFAULTS = """\
 global
     user haproxy
     group haproxy
     hard-stop-after 60s
+    tune.bufsize 65536
 defaults
     mode http
     timeout connect 500ms

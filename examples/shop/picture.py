@@ -70,7 +70,8 @@ class Lines:
         self.began = time.monotonic()
 
     def scene(self, title: str, command: str) -> None:
-        print(f"\n{self.clock()}  {title}\n        $ {command}", flush=True)
+        typed = f"\n        $ {command}" if command else ""
+        print(f"\n{self.clock()}  {title}{typed}", flush=True)
 
     def line(self, text: str) -> None:
         print(f"        {text}", flush=True)
