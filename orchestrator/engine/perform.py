@@ -33,6 +33,7 @@ from orchestrator.core.steps import (
     Run,
     Shift,
     Soak,
+    Start,
     Step,
     can_be_left,
     title,
@@ -42,6 +43,8 @@ from orchestrator.engine.driver import Driver
 from orchestrator.engine.standstill import GivenUp
 from orchestrator.engine.world import survey
 from orchestrator.ports.trouble import Refused, Superseded, Unreachable, Unsuccessful
+
+TOLD_MAX = 10  # instances that are named in a reason; the others are counted
 
 
 async def perform(driver: Driver, move: Move) -> None:
@@ -265,15 +268,23 @@ def _not_taken(step: Step, sighting: Sighting) -> str:
     """What was seen after an effect that said it worked."""
     if sighting.unreached:
         return "; ".join(sighting.unreached)
-    notes = [
-        f"{p.service} {p.color.value} #{i.index}: {i.note}"
+    still = [
+        (f"{p.service} {p.color.value} #{i.index}", i.note)
         for p in getattr(step, "parts", ())
         for i in sighting.at(p.service, p.color).instances
-        if i.note and not i.running
+        if not i.running
     ]
-    if notes:
-        return "; ".join(notes)
+    if notes := [f"{name}: {note}" for name, note in still if note]:
+        return _few("; ", notes)
+    if isinstance(step, Start) and still:
+        return f"{_few(', ', [name for name, _ in still])} did not come up"
     return f"{title(step)} reported success, and a look says otherwise"
+
+
+def _few(between: str, told: list[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(told) - TOLD_MAX
+    return between.join(told[:TOLD_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def _not_undone(step: Step) -> str:

@@ -16,7 +16,8 @@ from orchestrator.adapters.ssh.agents import Agents
 from orchestrator.adapters.ssh.asking import Asking, Identity
 from orchestrator.adapters.ssh.known import WrongKey
 from orchestrator.adapters.ssh.lines import Json, plain_release
-from orchestrator.adapters.ssh.texts import plain
+from orchestrator.adapters.ssh.shell import AT_ONCE
+from orchestrator.adapters.ssh.texts import plain, together
 from orchestrator.core.model import Host, Site
 from orchestrator.ports.hosts import HostSeen, Kept, OnHost, Wrong
 from orchestrator.ports.trouble import Refused, Superseded, Trouble, Unreachable
@@ -35,9 +36,13 @@ class SshHosts:
     # -- Looking -----------------------------------------------------------------------------
 
     async def look(self, names: tuple[str, ...]) -> tuple[HostSeen, ...]:
-        journal = await self._identity()
-        looks = (self._look_at(self._hosts[name], journal) for name in names)
-        return tuple(await asyncio.gather(*looks))
+        journal, turns = await self._identity(), asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(host: Host) -> HostSeen:
+            async with turns:  # of many, none is taken for dead because it had to wait
+                return await self._look_at(host, journal)
+
+        return tuple(await asyncio.gather(*(in_turn(self._hosts[name]) for name in names)))
 
     async def _look_at(self, host: Host, journal: str) -> HostSeen:
         try:
@@ -111,7 +116,7 @@ class SshHosts:
         for kind in (Superseded, Refused, Unreachable):
             whys = [one.why for one in answers if isinstance(one, kind)]
             if whys:
-                raise kind("; ".join(whys))
+                raise kind(together(whys))
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer

@@ -23,7 +23,7 @@ from orchestrator.adapters.ssh.book import Book
 from orchestrator.adapters.ssh.launch import INDEX
 from orchestrator.adapters.ssh.lines import Json, plain_release
 from orchestrator.adapters.ssh.shell import Shell
-from orchestrator.adapters.ssh.texts import lines, plain
+from orchestrator.adapters.ssh.texts import lines, plain, together
 from orchestrator.core.model import Color, Host, Pin, Release, Service, Site
 from orchestrator.core.sight import InstallationSeen
 from orchestrator.core.steps import Part
@@ -92,7 +92,7 @@ class SshInstallation:
                 answers[host.name] = one
         merged = seen.merged(self._site, answers, self._clean)
         if troubles:
-            raise PartlySeen("; ".join(trouble.why for trouble in troubles), merged)
+            raise PartlySeen(together(trouble.why for trouble in troubles), merged)
         return merged
 
     async def service_as_staged(self, service: str, release: Release) -> Service | None:
@@ -277,11 +277,11 @@ def _takers(facts: Json, port: int) -> Iterable[Json]:
 
 
 def _raise_worst(found: list[Any]) -> None:
-    """Overtaken, refused, unknown, in this order; every host that says the worst is named."""
+    """Overtaken, refused, unknown, in this order; the hosts that say the worst are named."""
     for kind in (Superseded, Refused, Unreachable):
         whys = [one.why for one in found if isinstance(one, kind)]
         if whys:
-            raise kind("; ".join(dict.fromkeys(whys)))
+            raise kind(together(whys))
     for one in found:
         if isinstance(one, BaseException) and not isinstance(one, Trouble):
             raise one

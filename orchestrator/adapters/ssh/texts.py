@@ -6,7 +6,10 @@ visible, and what is too long is cut. It refuses to know who said it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 WORDS_MAX = 2000  # of a message; a log is bounded by whoever asks for it
+NAMED_MAX = 10  # hosts that each get their sentence; the others are counted
 
 
 def plain(text: str, most: int = WORDS_MAX) -> str:
@@ -17,6 +20,13 @@ def plain(text: str, most: int = WORDS_MAX) -> str:
 def lines(text: str, most: int) -> str:
     """The same with its line ends left."""
     return "\n".join(_visible(line, most) for line in text[-most:].split("\n"))
+
+
+def together(whys: Iterable[str]) -> str:
+    """What many hosts say, each thing once: what a thousand say nobody reads."""
+    each = tuple(dict.fromkeys(whys))
+    more = len(each) - NAMED_MAX
+    return "; ".join(each[:NAMED_MAX]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _visible(text: str, most: int) -> str:
