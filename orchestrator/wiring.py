@@ -7,6 +7,7 @@ and nothing is touched; making a world ready creates no file.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,6 +34,8 @@ from orchestrator.ports.trouble import Refused
 from orchestrator.ports.witness import Witness
 from orchestrator.proxies.far import Far
 from orchestrator.releases.redact import Redactor
+
+REACH_S = 3.0  # for an address that `check` tries
 
 _SECRETS = Redactor()
 """Every secret that this process has read, so that no text of it shows one."""
@@ -273,10 +276,45 @@ async def proxies(site: Site) -> tuple[tuple[bool, str], ...]:
     try:
         far = Asking(site, nobody, agents)
         if site.proxies[0].kind is ProxyKind.NGINX:
-            return await nginxes.examined(site, far)
-        return await haproxies.examined(site, far)
+            found = await nginxes.examined(site, far)
+        else:
+            found = await haproxies.examined(site, far)
     finally:
         await agents.close()
+    if any(wrong for wrong, _ in found):
+        return found
+    return found + tuple((True, what) for what in await _out_of_reach(site))
+
+
+async def _out_of_reach(site: Site) -> list[str]:
+    """Of each switch, the first address at its URL that cannot be reached from here."""
+    from orchestrator.proxies import addresses
+
+    found, ports = [], addresses.ports(site)
+    for spec in site.proxies:
+        host, services = addresses.reached_at(spec), addresses.at_home(site, spec)
+        places = (addresses.preview_place(s.name, color) for s in services for color in Color)
+        for port in (addresses.outer_port(spec), *map(ports.__getitem__, places)):
+            if why := await _why_out_of_reach(host, port):
+                found.append(
+                    f"{spec.name}: {host}:{port} cannot be reached from here ({why}). A release is"
+                    " looked at through it: name in `url:` what leads to every port of the proxies"
+                )
+                break
+    return found
+
+
+async def _why_out_of_reach(host: str, port: int) -> str:
+    from orchestrator.adapters.http.exchange import connect
+
+    try:
+        async with asyncio.timeout(REACH_S):
+            await connect(host, port)
+        return ""
+    except TimeoutError:
+        return "no answer"
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def fragments(site: Site, kind: str) -> tuple[tuple[str, tuple[str, ...], str], ...]:

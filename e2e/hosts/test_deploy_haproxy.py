@@ -103,6 +103,15 @@ def test_releases_are_switched_and_backed_out_under_load_and_nothing_is_lost(
     assert "web 4 and api 4 serve on green" in _flat(status.out)
 
 
+def test_check_says_where_the_url_does_not_lead_to_the_proxies(serving: Behind) -> None:
+    text = serving.file.read_text()
+    url = serving.url(serving.fleet.proxies[0])
+    serving.file.write_text(text.replace(url, "http://no-such-name.invalid:8080"))
+    wrong = serving.bg("check")
+    assert wrong.code == 2, wrong
+    assert "edge: no-such-name.invalid:8080 cannot be reached from here" in _flat(wrong.err)
+
+
 def test_time_stands_still_at_both_proxies_through_the_command(serving: Behind) -> None:
     assert serving.bg("deploy", "2").code == 0
     with serving.visited(rate=10):
