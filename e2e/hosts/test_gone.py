@@ -68,52 +68,57 @@ def serving(place: Three) -> Three:
     return place
 
 
-def test_s87_a_host_killed_in_a_deploy_is_taken_out_and_taken_back_and_brought_along(
-    serving: Three,
-) -> None:
-    """S87: gone on without, nobody is renumbered; readmitted, its leftovers are stopped."""
+@pytest.fixture
+def without_web2(serving: Three) -> Three:
+    """web2 died in the middle of deploying 2, which went on without it and serves on green."""
     assert serving.bg("deploy", "web=2").code == 0
-    web2 = serving.fleet["web2"]
-    web2.kill()
+    serving.fleet["web2"].kill()
     on = serving.bg("without", "web2", "--why", "it burned")
     assert on.code == 0, on
     assert "gate" in on.out
     switched = serving.bg("switch")
     assert switched.code == 0, switched
     assert serving.serves().strip() == "2"
-    status = serving.bg("status")
+    return serving
+
+
+def test_s87_a_host_killed_in_a_deploy_is_gone_on_without(without_web2: Three) -> None:
+    status = without_web2.bg("status")
     assert status.code == 0, status
     assert "web2 was taken out" in status.out
     assert "Could not be seen" not in status.out
     assert "Not as it should be" not in status.out
-
-    fewer = serving.bg("without", "web3")
+    fewer = without_web2.bg("without", "web3")
     assert fewer.code == 6, fewer
     assert "1 of web would be left without web3, and the site asks for 2 serving" in fewer.err
+    assert without_web2.running() == {"web1": {"blue", "green"}, "web3": {"blue", "green"}}
 
-    assert serving.bg("deploy", "web=3", "--switch").code == 0
-    assert serving.serves().strip() == "3"
 
-    serving.fleet.boot(web2)
-    assert serving.units(web2), "what was enabled there starts with it"
-    hosts = serving.bg("hosts")
-    assert hosts.code == 0, hosts
-    assert "web2 was taken out by" in hosts.out
-    back = serving.bg("readmit", "web2")
+def test_s87_a_host_that_is_up_again_is_taken_back_and_the_next_deploy_brings_it_along(
+    without_web2: Three,
+) -> None:
+    """Readmitted, what moved on meanwhile is stopped there; nobody was renumbered."""
+    site, web2 = without_web2, without_web2.fleet["web2"]
+    assert site.bg("deploy", "web=3", "--switch").code == 0
+    assert site.serves().strip() == "3"
+    site.fleet.boot(web2)
+    assert site.units(web2) == {"blue", "green"}, "what was enabled there starts with it"
+    hosts = site.bg("hosts")
+    assert "web2 was taken out by" in hosts.out, hosts
+    back = site.bg("readmit", "web2")
     assert back.code == 0, back
     assert "web2 is back" in back.out
     assert "runs 2 of 3" in back.out
     assert "web blue 1@" in back.out
     assert "still ran there, and was stopped" in back.out
-    assert serving.units(web2) == {"green"}, "what stands by on the others stands by here, too"
-    assert serving.serves().strip() == "3"
-
-    last = serving.bg("deploy", "web=1", "--switch")
+    assert site.units(web2) == {"green"}, "what stands by on the others stands by here, too"
+    assert site.serves().strip() == "3"
+    last = site.bg("deploy", "web=1", "--switch")
     assert last.code == 0, last
-    assert serving.serves().strip() == "1"
-    live = serving.running()
-    assert all("green" in units for units in live.values()), live
+    assert site.serves().strip() == "1"
+    live = site.running()
     assert set(live) == {"web1", "web2", "web3"}
+    assert all("green" in units for units in live.values()), live
 
 
 def test_s87_a_way_back_that_is_stuck_at_a_dead_host_ends_without_it(serving: Three) -> None:
