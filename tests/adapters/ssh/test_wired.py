@@ -75,7 +75,7 @@ async def test_inner_addresses_of_programs_on_hosts_are_those_of_the_proxies(
     web, api = shop.site.services[0].name, shop.site.services[1].name
     host, port = ready(shop).switch.inner_address(Pin(web, Color.BLUE, api))
     assert host == "shop.example"
-    assert f"bind :{port}" in wiring.fragments(shop.site)[0][2]
+    assert f"bind :{port}" in wiring.fragments(shop.site, "haproxy")[0][2]
 
 
 async def test_check_says_of_each_proxy_what_it_lacks(shop: HostsShop) -> None:
