@@ -126,8 +126,8 @@ def count_asking(points: Points) -> None:
 
         return await put(agents, host, words, counted(), stall_s)
 
-    Session.ask = counted_ask  # type: ignore[method-assign]
-    Agents.put = counted_put  # type: ignore[method-assign]
+    Session.ask = counted_ask  # type: ignore[method-assign, assignment]
+    Agents.put = counted_put  # type: ignore[method-assign, assignment]
 
 
 def counting(ready: Callable[..., World], points: Points) -> Callable[..., World]:

@@ -76,7 +76,13 @@ class HostedShop:
         away = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"] if elsewhere else []
         argv = [*away, *self.argv(*arguments, at=at)]
         done = subprocess.run(
-            argv, **self._around(), capture_output=True, text=True, timeout=COMMAND_S, check=False
+            argv,
+            cwd=ROOT,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
         )
         self._note_unpacked()
         return Finished(done.returncode, done.stdout, done.stderr)
@@ -85,16 +91,18 @@ class HostedShop:
         """A command that sends itself a signal at a point; whoever begins it waits for it."""
         pipe = subprocess.PIPE
         argv = self.argv(*arguments, at=at, number=number)
-        return subprocess.Popen(argv, **self._around(), stdout=pipe, stderr=pipe, text=True)
+        return subprocess.Popen(
+            argv, cwd=ROOT, env=self._environment(), stdout=pipe, stderr=pipe, text=True
+        )
 
     def argv(self, *arguments: str, at: int | None = None, number: str = "SIGKILL") -> list[str]:
         program = ["orchestrator"] if at is None else ["e2e.killed", str(at), number, "--"]
         return [sys.executable, "-m", *program, "--site", str(self.file), *arguments]
 
-    def _around(self) -> dict[str, object]:
+    def _environment(self) -> dict[str, str]:
         env = {**os.environ, "HOME": str(self.folder / "home"), "NO_COLOR": "1"}
         env.pop("SSH_AUTH_SOCK", None)
-        return {"cwd": ROOT, "env": {**env, "PYTHONDONTWRITEBYTECODE": "1"}}
+        return {**env, "PYTHONDONTWRITEBYTECODE": "1"}
 
     # -- What the journal says ---------------------------------------------------------------
 

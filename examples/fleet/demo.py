@@ -73,9 +73,10 @@ async def play(site: Path, found: hosts.Known) -> bool:
             good = good and await (
                 do(scene, show) if isinstance(scene, Deed) else act(scene, site, show)
             )
-        _, switches = await asyncio.gather(crowd.leave(), written_down(site))
+        await crowd.leave()
         beats.cancel()
         show.beat(*crowd.beat())
+        switches = await written_down(site)
     finally:
         looking.cancel()
         show.close()

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from e2e.hosts import traces
@@ -127,12 +127,10 @@ def _room_for_disks() -> str:
 
 
 def _write_down(folder: Path, disks: Path, fleet: Fleet) -> None:
-    pid = os.getpid()
-    hosts = {host.name: host.address for host in fleet.hosts}
-    what = {"pid": pid, "started": traces.started(pid), "folder": str(disks)}
-    what |= {"urls": place.urls(fleet), "hosts": hosts}
+    pid, hosts = os.getpid(), {host.name: host.address for host in fleet.hosts}
+    what = Known(pid, traces.started(pid) or "", str(disks), place.urls(fleet), hosts)
     beside = folder / ".hosts.json"
-    beside.write_text(json.dumps(what))
+    beside.write_text(json.dumps(asdict(what)))
     beside.rename(folder / "hosts.json")
 
 

@@ -37,11 +37,15 @@ def drawn(seen: Mapping[str, Seen | None]) -> Text:
         line.append(f"{name} ", "dim")
         if colors is None:
             line.append("off", INK["bad"])
-        for color in PORTS if colors is not None else ():
-            line.append((colors or {}).get(color, "·"), INK[color if color in colors else ""])
+        for color, version in [] if colors is None else _each(colors):
+            line.append(version or "·", INK[color if version else ""])
             line.append(" ")
         line.append("   ")
     return line
+
+
+def _each(colors: Seen) -> list[tuple[str, str]]:
+    return [(color, colors.get(color, "")) for color in PORTS]
 
 
 async def _look(address: str) -> Seen | None:

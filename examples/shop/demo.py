@@ -52,9 +52,10 @@ async def play(site: Path) -> bool:
         good = True
         for scene in STORY:
             good = good and await act(scene, site, show)
-        _, switches = await asyncio.gather(crowd.leave(), written_down(site))
+        await crowd.leave()
         beats.cancel()
         show.beat(*crowd.beat())
+        switches = await written_down(site)
     finally:
         show.close()
     from_broken = sum(n for who, n in crowd.counts().by.items() if who.split()[1] == BROKEN)
