@@ -34,6 +34,7 @@ CONNECT_S = 10.0  # until the connection stands
 LOGIN_S = 20.0
 ALIVE_S = 2.0  # between two signs of life of a silent host …
 ALIVE_MAX = 4  # … of which so many may be missing
+ALIVE_PER_S = 100.0  # signs of life of all hosts together: of many, each gives them more seldom
 AGAIN_S = 10.0  # a host that was waited for in vain is taken for dead so long
 IN_VAIN_S = 1.0  # what fails sooner costs nothing to try again
 JUMPS_MAX = 4
@@ -67,6 +68,7 @@ class Shell:
         self._dead: dict[_Place, tuple[float, Unreachable]] = {}  # since when, and what was said
         self._turns = asyncio.Semaphore(at_once)
         self._known = known.Known()
+        self._alive_s = ALIVE_S
 
     async def process(self, host: Host, command: str) -> Any:
         """An `asyncssh` process of bytes, without a terminal. `Refused`, `Unreachable`."""
@@ -151,7 +153,15 @@ class Shell:
             if depth > JUMPS_MAX:
                 raise Refused(f"{place.name}: more than {JUMPS_MAX} jump hosts in a row")
             made = self._kept[place] = await self._open_unless_dead(place, depth)
+            self._calm()
             return made
+
+    def _calm(self) -> None:
+        """To ask a thousand hosts every two seconds whether they are there is work without end."""
+        if len(self._kept) / ALIVE_PER_S > self._alive_s:
+            self._alive_s *= 2
+            for connection in self._kept.values():
+                connection.set_keepalive(self._alive_s)
 
     async def _open_unless_dead(self, place: _Place, depth: int) -> Any:
         """Whoever else needs a host that just did not answer is told at once."""
@@ -172,7 +182,8 @@ class Shell:
         import asyncssh
 
         asyncssh.set_log_level("CRITICAL")  # what matters is raised
-        options, known_hosts, settings = None, None, _settings(place)
+        options, known_hosts = None, None
+        settings = {**_settings(place), "keepalive_interval": self._alive_s}
         try:
             async with self._turns:
                 # What the configuration says of a host is known without its keys.
@@ -269,7 +280,6 @@ def _settings(place: _Place) -> dict[str, Any]:
         "command": None,
         "connect_timeout": CONNECT_S,
         "login_timeout": LOGIN_S,
-        "keepalive_interval": ALIVE_S,
         "keepalive_count_max": ALIVE_MAX,
     }
 
