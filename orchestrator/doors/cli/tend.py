@@ -40,11 +40,17 @@ async def _tended(visit: Visit, *, once: bool) -> Answer:
     if once:
         return await _turn(visit, told)
     _tell_systemd(f"READY=1\nSTATUS=tending {visit.file.name}")
+    try:
+        return await _until_asked_to_end(visit, told)
+    finally:
+        _tell_systemd("STOPPING=1")
+
+
+async def _until_asked_to_end(visit: Visit, told: set[str]) -> Answer:
     while True:
         answer = await _patiently(visit, told)
         _say_once(visit, told, answer.problem)
         if await _rested(visit):
-            _tell_systemd("STOPPING=1")
             return answer
         _say_once(visit, told, visit.read_file_again())
         await visit.recall()

@@ -44,6 +44,8 @@ def unit(
         *([f"Environment={_quoted(f'XDG_STATE_HOME={state_home}')}"] if state_home else []),
         "Restart=always",
         "RestartSec=2",
+        "# Ended in the middle of a turn: what was open goes on when it is there again.",
+        "SuccessExitStatus=130",
         "# What it started goes on when it ends.",
         "KillMode=process",
         "TimeoutStopSec=90",

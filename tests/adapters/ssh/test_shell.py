@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import asyncssh
 import pytest
 
 from orchestrator.adapters.ssh.known import Known
-from orchestrator.adapters.ssh.shell import Shell
+from orchestrator.adapters.ssh.shell import DIAL_S, Shell
 from orchestrator.core.model import Host
 from orchestrator.ports.trouble import Refused, Unreachable
 from tests.adapters.ssh.servers import Server, servers
@@ -160,6 +161,35 @@ async def test_a_host_that_is_silent_is_given_up_in_time(
     listening.close()
     await listening.wait_closed()
     await hasty.close()
+
+
+async def test_a_host_that_did_not_answer_is_not_waited_for_again_and_again(
+    there: Server, shell: Shell
+) -> None:
+    """S83: one command asks a dead host many times; it costs the first one only."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen(0)
+    filler = [socket.socket() for _ in range(4)]  # its queue is full: connecting hangs
+    for one in filler:
+        one.setblocking(False)
+        one.connect_ex(taken.getsockname())
+    host = Host("web9", "127.0.0.1", "deploy", taken.getsockname()[1])
+    try:
+        began = time.monotonic()
+        with pytest.raises(Unreachable, match="web9 does not answer"):
+            await said(shell, host)
+        first_s = time.monotonic() - began
+        assert DIAL_S <= first_s < DIAL_S + 2
+        began = time.monotonic()
+        for _ in range(20):
+            with pytest.raises(Unreachable, match="web9 does not answer"):
+                await said(shell, host)
+        assert time.monotonic() - began < 0.5
+        assert await said(shell, there.host), "the others are asked as ever"
+    finally:
+        for one in (taken, *filler):
+            one.close()
 
 
 async def test_a_port_where_nobody_listens_is_unreachable_and_named(
