@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from orchestrator.adapters.memory.fuse import GO_ON, Answer, Fault, How, Tick, W
 from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.world import ILL, Health, World
 from orchestrator.core.chronicle import Chronicle, fold
-from orchestrator.core.model import Color, Meanwhile
+from orchestrator.core.model import At, Color, Command, Meanwhile
 from orchestrator.core.record import (
     Asked,
     Entry,
@@ -241,6 +242,27 @@ async def mended_and_retired() -> World:
     return world
 
 
+async def steps_of_the_users_own_done_failed_and_taken_back() -> World:
+    """Done and taken back after the close; one that fails; one that nothing takes back."""
+    own = (
+        Command("provision", At.BEFORE_START, ("do", "{host}"), ("undo",), on=("h1", "h2")),
+        Command("expand", At.BEFORE_CUTOVER, ("do",), leave=True, holds=("holds",)),
+        Command("tell", At.AT_CLOSE, ("do", "{version}"), ("undo",), of="web", timeout_s=5.0),
+    )
+    world = await with_one(replace(shop(), steps=own))
+    world.ran.clear()
+    await visit(Process(world), wanting(world, web="2"), grant=True)
+    back = replace(wanting(world, kind=Kind.BACKOUT, web="1"), undoes=2)
+    await visit(Process(world), back)
+    world.failing.add("tell")
+    await visit(Process(world), wanting(world, web="2"), grant=True)
+    world.site = replace(world.site, steps=(Command("contract", At.BEFORE_START, ("do",)),))
+    await visit(Process(world), wanting(world, web="2"))
+    await ask(world, What.BACK)
+    await visit(Process(world), grant=True)
+    return world
+
+
 STORIES: tuple[Story, ...] = (
     deployed_switched_backed_out_and_deployed_again,
     never_well_and_taken_back,
@@ -254,6 +276,7 @@ STORIES: tuple[Story, ...] = (
     fallen_at_the_gate_and_lost_its_standby,
     failed_turned_back_and_turned_forward_again,
     mended_and_retired,
+    steps_of_the_users_own_done_failed_and_taken_back,
 )
 
 

@@ -113,7 +113,7 @@ class LocalCommands:
             self._write(name, rollout, way.begun, watcher.pid)
         code, said = await self._end_of(watcher, order)
         if code != 0:
-            raise Unsuccessful(f"{name}: {ended_badly(run, code, said, self._redactor)}")
+            raise Unsuccessful(ended_badly(run, code, said, self._redactor))
         with self._fence.holding(epoch), disk.told(f"noting how {name} ended"):
             self._write(name, rollout, way.ended)
 

@@ -88,6 +88,9 @@ async def _driven(
     wanted = Outcome.BACKED_OUT if back else Outcome.ROLLED_OUT
     answer = await ended(visit, standing, rollout.id, wanted=wanted)
     reason = await drive.answer_to(visit, asked) if asked else ""
+    goes_on = standing.chronicle.open is not None and not standing.chronicle.open.backing_out
+    if reason and back and goes_on:
+        raise refused(f"It does not go back: {reason}.", code=Exit.FORBIDDEN)
     if reason and answer.exit is not Exit.DONE:  # somebody may have asked for the same before
         raise refused(f"It was not done: {reason}.")
     return answer
