@@ -190,6 +190,16 @@ async def test_the_epoch_grows_with_every_holder_and_never_comes_back(leased: Le
     assert await leased.ours.holder() is None
 
 
+async def test_an_epoch_that_was_seen_elsewhere_is_older_than_the_next(leased: Leased) -> None:
+    """S86: hosts remember the epochs of a journal that is lost."""
+    first = await leased.ours.take("ann@box", "adopting", TERM_S, beyond=40)
+    assert first == 41
+    await leased.ours.give_up(first)
+    assert await leased.ours.take("ann@box", "adopting", TERM_S, beyond=3) == 42
+    with pytest.raises(Busy):
+        await leased.someone().take("bob@box", "deploying", TERM_S)
+
+
 async def test_the_lease_of_a_killed_holder_is_free_at_once(leased: Leased) -> None:
     """S2: nobody has to unlock anything."""
     someone = leased.someone()

@@ -70,8 +70,8 @@ def test_systemd_can_read_it(here: Site, tmp_path: Path) -> None:
     argv = (sys.executable, "-m", "orchestrator", "tend")
     file.write_text(unit(replace(here, folder=str(tmp_path)), argv, user="root"))
     try:
-        argv = ("systemd-analyze", "verify", str(file))
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        verify = ("systemd-analyze", "verify", str(file))
+        done = subprocess.run(verify, capture_output=True, text=True, timeout=60, check=False)
     except FileNotFoundError:
         pytest.skip("there is no systemd-analyze here")
     assert file.name not in done.stderr, done.stderr

@@ -1,0 +1,121 @@
+"""Each host by itself, with the real agent: looked at, told gone, taken back, taken over."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator.adapters.ssh.agents import Agents
+from orchestrator.adapters.ssh.hosts import SshHosts
+from orchestrator.adapters.ssh.shell import Shell
+from orchestrator.core.away import without
+from orchestrator.core.model import Color
+from orchestrator.ports.hosts import Wrong
+from orchestrator.ports.trouble import Refused, Superseded, Unreachable
+from tests.adapters.local.samples import at, part
+from tests.adapters.ssh.fleet import JOURNAL, HostsShop, shop_on_hosts
+
+BOTH = ("web1", "web2")
+
+
+class Each:
+    """Drivers of single hosts, by the journal they come with."""
+
+    def __init__(self, shop: HostsShop) -> None:
+        self.shop = shop
+        self.agents: list[Agents] = []
+
+    def hosts(self, journal: str = JOURNAL) -> SshHosts:
+        async def identity() -> str:
+            return journal
+
+        self.agents.append(Agents(Shell()))
+        return SshHosts(self.shop.site, identity, self.agents[-1])
+
+
+@pytest.fixture
+async def each(tmp_path: Path) -> AsyncIterator[Each]:
+    """Web 1 runs on blue, on both."""
+    async with shop_on_hosts(tmp_path) as shop:
+        release, source = shop.release("1")
+        await shop.driver().stage(part(release), source, 1)
+        await shop.driver().start(part(release), 1)
+        made = Each(shop)
+        yield made
+        for agents in made.agents:
+            await agents.close()
+
+
+async def test_each_host_says_what_is_on_it_whose_it_is_and_what_it_runs_on(each: Each) -> None:
+    release, _ = each.shop.release("1")
+    for name, seen in zip(BOTH, await each.hosts().look(BOTH), strict=True):
+        assert (seen.name, seen.wrong, seen.journal, seen.youngest) == (name, None, JOURNAL, 1)
+        assert [(o.service, o.color, o.release, o.running) for o in seen.on] == [
+            ("web", Color.BLUE, release, True)
+        ]
+        assert seen.staged == (("web", release),)
+        assert seen.agent
+        assert seen.python
+
+
+async def test_a_host_with_another_key_hides_no_other(each: Each) -> None:
+    """S80"""
+    one, two = each.shop.servers
+    two.know(one.line())
+    seen = await each.hosts().look(BOTH)
+    assert [host.wrong for host in seen] == [None, Wrong.KEY]
+    assert "web2" in seen[1].why
+
+
+async def test_a_host_of_another_journal_is_said_so_and_still_looked_at(each: Each) -> None:
+    """S86"""
+    seen = await each.hosts("another").look(BOTH)
+    assert [host.wrong for host in seen] == [Wrong.FOREIGN, Wrong.FOREIGN]
+    assert all(host.on for host in seen)
+
+
+async def test_s87_a_host_told_gone_refuses_everybody_until_it_is_readmitted(each: Each) -> None:
+    hosts = each.hosts()
+    await hosts.tell_gone("web2", "it burned", 2)
+    assert [h.wrong for h in await hosts.look(BOTH)] == [None, Wrong.GONE]
+    with pytest.raises(Unreachable, match="told gone"):
+        await each.shop.driver().look(2)
+    with pytest.raises(Refused, match="another journal"):
+        await each.hosts("another").readmit("web2", frozenset(), 9)
+    release, _ = each.shop.release("1")
+    assert not await hosts.readmit("web2", frozenset({("web", Color.BLUE, release)}), 3)
+    assert len(at(await each.shop.driver().look(3), Color.BLUE).instances) == 2
+
+
+async def test_s87_what_should_not_run_on_a_host_any_more_is_stopped_first(each: Each) -> None:
+    stopped = await each.hosts().readmit("web2", frozenset(), 2)
+    assert [(one.service, one.color) for one in stopped] == [("web", Color.BLUE)]
+    seen = await each.hosts().look(BOTH)
+    assert [[one.running for one in host.on] for host in seen] == [[True], [False]]
+
+
+async def test_s87_nobody_speaks_to_a_host_that_is_away(each: Each) -> None:
+    """Not even to find out that it is dead."""
+    release, _ = each.shop.release("1")
+    each.shop.servers[1].know(each.shop.servers[0].line())
+    each.shop.site = without(each.shop.site, ["web2"])
+    driver = each.shop.driver()
+    found = at(await driver.look(2), Color.BLUE)
+    assert [one.index for one in found.instances] == [0]
+    one = replace(part(release), count=1)
+    await driver.stop(one, 2)
+    await driver.start(one, 2)
+    assert at(await driver.look(2), Color.BLUE).running(release) == 1
+
+
+async def test_s86_hosts_are_adopted_by_a_younger_epoch_only(each: Each) -> None:
+    another = each.hosts("another")
+    with pytest.raises(Superseded):
+        await another.adopt(BOTH, 1)
+    await another.adopt(BOTH, 2)
+    assert [h.journal for h in await another.look(BOTH)] == ["another", "another"]
+    with pytest.raises(Unreachable, match="another journal"):
+        await each.shop.driver().look(3)
