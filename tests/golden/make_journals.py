@@ -22,7 +22,7 @@ from orchestrator.adapters.memory.fuse import GO_ON, Answer, Fault, How, Tick, W
 from orchestrator.adapters.memory.process import Process
 from orchestrator.adapters.memory.world import ILL, Health, World
 from orchestrator.core.chronicle import Chronicle, fold
-from orchestrator.core.model import At, Color, Command, Meanwhile
+from orchestrator.core.model import At, AtLeast, Color, Command, Host, Meanwhile, Placement
 from orchestrator.core.record import (
     Asked,
     Entry,
@@ -91,6 +91,8 @@ def told(chronicle: Chronicle) -> str:
         "accepted": list(chronicle.accepted),
         "waiting": [entry.number for entry in chronicle.asked],
     }
+    if chronicle.gone:
+        adds_up["gone"] = [f"{g.host} by {g.by}: {g.why}" for g in chronicle.gone]
     return json.dumps(adds_up, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -263,6 +265,27 @@ async def steps_of_the_users_own_done_failed_and_taken_back() -> World:
     return world
 
 
+async def gone_on_without_a_host_that_was_readmitted() -> World:
+    """A host dies at the gate; without it another one cannot go; between rollouts it is back."""
+    names = ("web1", "web2", "web3")
+    web = replace(service("web"), placement=Placement(3, 9000, 9001, names))
+    hosts = tuple(Host(name, f"{name}.example") for name in names)
+    site = replace(shop(web), hosts=hosts, invariants=(AtLeast("web", 2),))
+    world = await with_one(site)
+    await visit(Process(world), wanting(world, web="2"))
+    world.dead.add("web2")
+    await ask(world, What.WITHOUT, target="web2", why="it burned")
+    await ask(world, What.WITHOUT, target="web3")
+    assert world.chronicle.open is not None
+    await visit(Process(world, site=world.chronicle.open.site), grant=True)
+    world.dead.clear()
+    readmit = Asked(None, What.READMIT, "ben", target="web2")
+    await Process(world).journal.ask(readmit)
+    await visit(Process(world), wanting(world, web="1"), grant=True)
+    await Process(world).journal.ask(Asked(None, What.WITHOUT, "ben", target="web1"))
+    return world
+
+
 STORIES: tuple[Story, ...] = (
     deployed_switched_backed_out_and_deployed_again,
     never_well_and_taken_back,
@@ -277,6 +300,7 @@ STORIES: tuple[Story, ...] = (
     failed_turned_back_and_turned_forward_again,
     mended_and_retired,
     steps_of_the_users_own_done_failed_and_taken_back,
+    gone_on_without_a_host_that_was_readmitted,
 )
 
 
