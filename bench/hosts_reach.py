@@ -6,8 +6,8 @@ It says in JSON how long the parts took (seconds) and what it keeps in memory (b
 `connect` to all and run `true` there; `begin` something that is kept, with its first answer;
 `exchange`: a line there and a line back; `look`, on average of LOOKS. The plain one does what a
 good script would: keys and known hosts are read once, as many connections are opened at once, and
-what it keeps on each host is a small program in Python that is sent a line, asks systemd the two
-questions that the agent asks, and answers a line; `bare-sh` has a shell do the same.
+what it keeps on each host is a small program in Python that is sent a line, asks systemd the one
+question that the agent asks where nothing runs, and answers a line; `bare-sh`: a shell does that.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from orchestrator.core.model import Host
 SITE, SERVICE = "fleet", "web"
 UNITS = f"bg-{SITE}-{SERVICE}-blue@*.service", f"bg-{SITE}-{SERVICE}-green@*.service"
 LIST = ("systemctl", "--user", "list-units", "--all", "--plain", "--no-legend", "--full", *UNITS)
-SHOW = ("systemctl", "--user", "show", "--property=Id,MainPID", UNITS[0].replace("*", "0"))
-BY_SHELL = f"{shlex.join(LIST)}; {shlex.join(SHOW)}; echo done\n"
+BY_SHELL = f"{shlex.join(LIST)}; echo done\n"
 BY_PYTHON = """\
 import json, subprocess, sys
 for line in sys.stdin:
@@ -73,7 +72,7 @@ class Ours:
 
 class Bare:
     command = shlex.join(("python3", "-I", "-S", "-c", BY_PYTHON))
-    nothing, question = b"[]\n", json.dumps([LIST, SHOW]).encode() + b"\n"
+    nothing, question = b"[]\n", json.dumps([LIST]).encode() + b"\n"
     last = b""  # the line that ends an answer; empty: each is one
 
     def __init__(self, hosts: list[Host]) -> None:

@@ -117,8 +117,6 @@ class Session:
     # -- Doing -------------------------------------------------------------------------------
 
     def _begin(self, job: Job, request: dict[str, Any]) -> None:
-        import threading
-
         from bg_agent.call import function_of
 
         try:
@@ -129,7 +127,7 @@ class Session:
         if not self._jobs:
             _take_care()
         self._jobs.add(job)
-        threading.Thread(target=self._do, args=(job, request), daemon=True).start()
+        _thread.start_new_thread(self._do, (job, request))  # nobody waits for it to have begun
 
     def _do(self, job: Job, request: dict[str, Any]) -> None:
         try:
