@@ -17,7 +17,7 @@ from orchestrator.core.plan import Plan, Unplannable, plan, plan_mend, plan_reti
 from orchestrator.core.prove import Broken, Proof, prove
 from orchestrator.core.record import Kind, Opened, Wish
 from orchestrator.core.sight import Sighting
-from orchestrator.core.steps import Run, Start
+from orchestrator.core.steps import Run, Shift, Start
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import who_serves
 from orchestrator.engine.world import World, survey
