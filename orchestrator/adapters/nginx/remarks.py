@@ -13,7 +13,8 @@ def remark(switch: str, cuts: tuple[int, ...] = ()) -> str:
     )
     if not cuts:
         return f"{begin} (about 1 per flip under load: {MEASURED} when it was measured)"
-    flips = "the last reload" if len(cuts) == 1 else f"the last {len(cuts)} reloads"
-    each = sum(cuts) / len(cuts)
-    about = f"about {each:.2g} per flip at your load" if each else "none at your load so far"
-    return f"{begin} ({about}: {sum(cuts)} in {flips} of a proxy)"
+    reloads = "the last reload" if len(cuts) == 1 else f"the last {len(cuts)} reloads"
+    if not any(cuts):
+        return f"{begin} (none at your load so far: 0 were cut in {reloads} of a proxy)"
+    about = f"at most about {sum(cuts) / len(cuts):.2g} per flip at your load"
+    return f"{begin} ({about}: {sum(cuts)} were cut in {reloads} of a proxy, as its host counts)"

@@ -42,7 +42,7 @@ PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 MAPS, CONFIG = "/etc/nginx/bg", "/etc/nginx/nginx.conf"
 ALL_BLUE, ALL_GREEN, NOBODY = edge.ALL_BLUE, edge.ALL_GREEN, Share()
 HEAD = """\
-worker_processes 2;
+{user}worker_processes 2;
 pid {here}/pid;
 error_log {here}/log;
 worker_shutdown_timeout 10s;
@@ -57,6 +57,11 @@ http {{
     include {here}/conf.d/*.conf;
 }}
 """
+
+
+def head(here: Path) -> str:
+    """As root, workers would be of another user, who may write nothing there."""
+    return HEAD.format(here=here, user="user root;\n" if os.geteuid() == 0 else "")
 
 
 def site(state: Path, port: int, proxies: int = 2, name: str = "shop") -> Site:
@@ -148,7 +153,7 @@ class Place:
     def write_config(self, host: str) -> None:
         here = self.folder / host
         (here / "conf.d").mkdir(parents=True, exist_ok=True)
-        (here / "nginx.conf").write_text(HEAD.format(here=here))
+        (here / "nginx.conf").write_text(head(here))
         spec = replace(self.site.proxies[0], maps=f"{here}/bg")
         port = names.asked_port(self.site, spec)
         text = fragment(self.site, spec).replace(

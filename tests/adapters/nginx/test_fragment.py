@@ -16,7 +16,7 @@ from orchestrator.adapters.nginx.missing import missing, told_of
 from orchestrator.adapters.nginx.remarks import remark
 from orchestrator.core.model import Color, Pin, Route, Site, Use
 from tests.adapters.envoy.edge import service
-from tests.adapters.nginx.place import HEAD, site
+from tests.adapters.nginx.place import head, site
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_what_bg_prints_is_what_nginx_takes_with_the_longest_names_too(
     assert len(set(variables.values())) == len(variables)
     colors = {key: (variable, "none") for key, variable in variables.items()}
     Path(names.colors_file(described, spec)).write_bytes(text_of(colors))
-    (tmp_path / "nginx.conf").write_text(HEAD.format(here=tmp_path))
+    (tmp_path / "nginx.conf").write_text(head(tmp_path))
     (tmp_path / "conf.d" / "bg.conf").write_text(fragment(described, spec))
     check = [real("nginx"), "-t", "-q", "-c", f"{tmp_path}/nginx.conf", "-e", f"{tmp_path}/log"]
     done = subprocess.run(check, capture_output=True, text=True, check=False)
@@ -154,8 +154,9 @@ def test_what_a_reload_may_cut_is_said_with_what_was_counted() -> None:
         "(about 1 per flip under load: 29 of 52,394 requests in 30 reloads when it was measured)"
     )
     assert remark("edge", (3, 0, 1)).endswith(
-        "(about 1.3 per flip at your load: 4 in the last 3 reloads of a proxy)"
+        "(at most about 1.3 per flip at your load: 4 were cut in the last 3 reloads of a proxy,"
+        " as its host counts)"
     )
     assert remark("edge", (0,)).endswith(
-        "(none at your load so far: 0 in the last reload of a proxy)"
+        "(none at your load so far: 0 were cut in the last reload of a proxy)"
     )
