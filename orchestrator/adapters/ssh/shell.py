@@ -15,6 +15,7 @@ what is run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import shlex
 import time
@@ -69,6 +70,7 @@ class Shell:
         self._turns = asyncio.Semaphore(at_once)
         self._known = known.Known()
         self._alive_s = ALIVE_S
+        _allow_many_files()
 
     async def process(self, host: Host, command: str) -> Any:
         """An `asyncssh` process of bytes, without a terminal. `Refused`, `Unreachable`."""
@@ -158,8 +160,10 @@ class Shell:
 
     def _calm(self) -> None:
         """To ask a thousand hosts every two seconds whether they are there is work without end."""
-        if len(self._kept) / ALIVE_PER_S > self._alive_s:
+        before = self._alive_s
+        while len(self._kept) / ALIVE_PER_S > self._alive_s:
             self._alive_s *= 2
+        if self._alive_s > before:
             for connection in self._kept.values():
                 connection.set_keepalive(self._alive_s)
 
@@ -219,6 +223,15 @@ class Shell:
         address, _, port = where.partition(":") if where.count(":") == 1 else (where, "", "")
         place = _Place(f"the jump host {address}", address, user or None, int(port or 0) or None)
         return await self._connection(place, depth + 1)
+
+
+def _allow_many_files() -> None:
+    """A connection is an open file, and a probe is one more: as many as this user may have."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @functools.cache

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncssh
 import pytest
 
 from orchestrator.adapters.ssh.known import Known
-from orchestrator.adapters.ssh.shell import DIAL_S, Shell
+from orchestrator.adapters.ssh.shell import ALIVE_PER_S, DIAL_S, Shell
 from orchestrator.core.model import Host
 from orchestrator.ports.trouble import Refused, Unreachable
 from tests.adapters.ssh.servers import Server, servers
@@ -85,6 +87,30 @@ async def test_a_key_that_is_revoked_meanwhile_is_refused_at_the_next_connection
     shell.drop(there.host)
     with pytest.raises(Refused, match=r"web1 .* revoked"):
         await said(shell, there.host)
+
+
+def test_there_may_be_as_many_connections_as_this_user_may_have_files() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        Shell()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+async def test_of_many_hosts_each_is_asked_more_seldom_whether_it_is_there(
+    there: Server, shell: Shell
+) -> None:
+    await said(shell, there.host)
+    kept = next(iter(shell._kept.values()))
+    shell._kept |= {
+        replace(place, name=f"web{n}"): kept for place in shell._kept for n in range(999)
+    }
+    shell._calm()
+    assert 999 / ALIVE_PER_S <= shell._alive_s <= 4 * 999 / ALIVE_PER_S
+    assert await said(shell, there.host)
+    shell._kept = {place: kept for place in shell._kept if place.name == "web1"}
 
 
 def test_known_hosts_are_read_once_however_many_hosts_there_are(there: Server) -> None:
