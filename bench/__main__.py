@@ -28,6 +28,7 @@ MEASURES = (
     "journal",
     "proving",
     "proxies",
+    "hosts",
     "starting",
 )
 DOCS = Path(__file__).resolve().parent.parent / "docs"
