@@ -88,6 +88,7 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
     from orchestrator.adapters.ssh.commands import SshCommands
     from orchestrator.adapters.ssh.hosts import SshHosts
     from orchestrator.adapters.ssh.installation import SshInstallation
+    from orchestrator.adapters.ssh.prober import SshProber
     from orchestrator.adapters.ssh.shell import Shell
 
     site, agents, switch = world.site, Agents(Shell()), world.switch
@@ -106,8 +107,13 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
         witness=world.witness,
         redactor=_SECRETS,
     )
-    hosts = SshHosts(site, journal.identity, agents)
-    return replace(world, installation=installation, switch=switch, hosts=hosts)
+    return replace(
+        world,
+        installation=installation,
+        switch=switch,
+        hosts=SshHosts(site, journal.identity, agents),
+        prober=SshProber(asking, world.prober, world.clock, _SECRETS),
+    )
 
 
 def _proxy_switch(site: Site, far: Far) -> Switch:

@@ -34,7 +34,7 @@ SERVICE = """\
     run: [python3, shop.py, --host, 0.0.0.0, --port, "{{port}}", --color, "{{color}}"]
     stop: 5s
     instances: {{on: [{webs}], ports: {{blue: {port}, green: {other}}}}}
-    probes: [{{http: /healthz, expect: {{status: 200, {health}}}}}]
+    probes: [{{http: /healthz, expect: {{status: 200, {health}}}}}{more}]
     probing: {{every: 100ms, well: 3, ill: 3, within: 15s, timeout: 1s}}
 """
 FILE = """\
@@ -72,14 +72,15 @@ class Behind:
         self.file.write_text(self._text())
 
     def _text(self) -> str:
-        def service(name: str, artifact: str, port: int) -> str:
+        def service(name: str, artifact: str, port: int, more: str = "") -> str:
             webs = ", ".join(host.name for host in self.fleet.webs)
             words = {"name": name, "artifact": artifact, "webs": webs, "health": HEALTH}
+            words["more"] = more
             return SERVICE.format(port=port, other=port + 10, **words)
 
         return FILE.format(
             web=service("web", "web-{version}", 8110),
-            api=service("api", "api-{version}.tar.gz", 8130),
+            api=service("api", "api-{version}.tar.gz", 8130, ", {exec: [test, -f, release.json]}"),
             proxies=", ".join(proxy.name for proxy in self.fleet.proxies),
             url=self.url(self.fleet.proxies[0]),
             hosts="\n".join(

@@ -70,11 +70,6 @@ def judge_on_hosts(
         kinds = "`haproxy` or `nginx`"
         what = f"{dotted(here)}: inner addresses on hosts need a switch of the kind {kinds}"
         mistakes.add(here, what, "name what it calls in `env`")
-    for at, probe in enumerate(service.probes):
-        if probe.exec is not None:
-            here = (*where, "probes", at)
-            what = f"{dotted(here)}: exec probes on hosts are not kept by this version"
-            mistakes.add(here, what, "write `{http: /healthz}` or `{tcp: true}`")
     judge_unit((*where, "unit"), service.unit, mistakes)
 
 

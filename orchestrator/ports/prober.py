@@ -26,7 +26,7 @@ class Target:
         str, str
     ]  # version, color, instance, release, port … for templates in expectations
     env: Mapping[str, str] | None = None  # for exec probes
-    cwd: str | None = None
+    cwd: str | None = None  # as the installation names it
     path_prefix: str = ""
 
 

@@ -107,7 +107,6 @@ HOSTS = (
     _hosts("a count on hosts", "{on: [web1, web2], ", "{on: [web1, web2], count: 2, ", "6: services.web.instances.count: there is one on each host; remove it"),
     _hosts("some on hosts, some here", "services:\n", "services:\n" + _LOCAL, "3: services.api is on this machine, and services.web is on hosts; put all of them on hosts, or none; both is not kept by this version"),
     _hosts("one port twice on a host", "blue: 8110", "blue: 8120", "6: services.web.instances.ports.green (8120) takes ports of services.web.instances.ports.blue (8120) on line 6; each instance needs a port of its own"),
-    _hosts("an exec probe on hosts", "{tcp: true}", "{exec: [bin/check]}", "7: services.web.probes[0]: exec probes on hosts are not kept by this version; write `{http: /healthz}` or `{tcp: true}`"),
     _hosts("an inner address on hosts", "    probes:", "    uses: {web: same}\n    probes:", "7: services.web.uses: inner addresses on hosts need a switch of the kind `haproxy` or `nginx`; name what it calls in `env`", "7: services.web uses itself; remove it"),
     _hosts("an address that is an option", "web1.example", '"-oProxyCommand=id"', f"10: hosts.web1.address is no address of a host: '-oProxyCommand=id'; {_ADDRESS}", shape=True),
     _hosts("an address with a space", "web1.example", '"a b"', f"10: hosts.web1.address is no address of a host: 'a b'; {_ADDRESS}", shape=True),

@@ -22,6 +22,7 @@ from orchestrator.adapters.ssh.asking import Asking, Identity
 from orchestrator.adapters.ssh.book import Book
 from orchestrator.adapters.ssh.launch import INDEX
 from orchestrator.adapters.ssh.lines import Json, plain_release
+from orchestrator.adapters.ssh.prober import where
 from orchestrator.adapters.ssh.shell import Shell
 from orchestrator.adapters.ssh.texts import lines, plain, together
 from orchestrator.core.model import Color, Host, Pin, Release, Service, Site
@@ -65,6 +66,7 @@ class SshInstallation:
         self._inner = inner
         self._book = Book(site.state)
         self._learned: set[tuple[str, Release]] = set()
+        self._secrets: dict[tuple[str, Release], dict[str, str]] = {}  # as of the last start
 
     async def close(self) -> None:
         await self._agents.close()
@@ -112,7 +114,18 @@ class SshInstallation:
         return self.redactor.clean(lines(text, LOG_MAX)) if isinstance(text, str) else ""
 
     async def surroundings(self, part: Part, instance: int) -> tuple[dict[str, str], str]:
-        raise Refused(f"{part.service}: exec probes are not run on hosts by this version")
+        service = self._book.read(part.service, part.release)
+        if service is None:
+            raise Refused(f"{part.service} {part.release.label} was not staged from here")
+        key = (part.service, part.release)
+        if key not in self._secrets:  # as a look finds them; a start reads them anew
+            values = await secrets.resolve(service.recipe, self._site.folder, self.redactor)
+            self._secrets[key] = values
+        fields = self._launch(service, part, instance, self._secrets[key])
+        user = dict(service.recipe.unit).get("Service.User", "")
+        host = self._host(part.service, instance).name
+        folder = where(host, part.service, plain_release(part.release) or {}, user)
+        return fields["instances"][0]["env"], folder
 
     async def check(self, part: Part) -> None:
         """Secrets and templates first; then what every host says of disk and port."""
@@ -193,6 +206,7 @@ class SshInstallation:
         if service is None:
             raise Refused(f"{part.service} {part.release.label} was not staged from here")
         values = await secrets.resolve(service.recipe, self._site.folder, self.redactor)
+        self._secrets[part.service, part.release] = values
         who = await self._who(epoch)
         starts = (
             self._agents.ask(

@@ -24,6 +24,7 @@ LIMITS_S = {
     "facts": 20.0,
     "described": 20.0,
     "log": 20.0,
+    "probe": 5.0,  # and what it may take itself
     "offer": 20.0,
     "point": 30.0,
     "remove": 120.0,
