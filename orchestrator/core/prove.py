@@ -176,6 +176,8 @@ class _Walk:
             self.endings.append(number)
             untroubled = state.left == self.start.left
             self.arrives |= untroubled and rollout.outcome is Outcome.ROLLED_OUT
+            if untroubled and rollout.left:
+                return f"{rollout.left[0].step} cannot be done although nothing went wrong"
             return _ending(rollout, world, self.start.world)
         if rollout.stuck:
             self.stuck += 1
