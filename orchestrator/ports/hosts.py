@@ -53,6 +53,7 @@ class HostSeen:
     user: str = ""
     how: str = ""
     free: int | None = None  # bytes
+    proxy_of: tuple[str, ...] = ()  # switches it is a proxy of
 
 
 Kept = frozenset[tuple[str, Color, Release]]

@@ -240,6 +240,7 @@ def test_s86_adopt_begins_a_journal_with_a_younger_epoch_and_touches_nothing(
     starts = {n: one.start for n, one in lost.truth.cell("web", BLUE).instances.items()}
     said = lost("adopt", "--yes")
     assert said.code == Exit.DONE, said.err
+    assert "web1 belongs to another journal" in said.out
     assert lost.truth.belongs == {}
     assert lost.truth.epochs["web1"] > 40
     assert starts == {n: one.start for n, one in lost.truth.cell("web", BLUE).instances.items()}

@@ -51,7 +51,7 @@ class SshHosts:
                     host, "hello", {"site": self._site.name, "closely": True}
                 )
                 found = _said(host, said, journal)
-                if found.wrong is Wrong.GONE:
+                if found.wrong is Wrong.GONE or not self._placed_on(host.name):
                     return found
                 return self._with_services(found, await self._services(host))
         except TimeoutError:
@@ -87,6 +87,8 @@ class SshHosts:
 
     async def readmit(self, name: str, kept: Kept, epoch: int) -> tuple[OnHost, ...]:
         await self._asking.ask(name, "readmit", {}, epoch)
+        if not self._placed_on(name):
+            return ()
         found = HostSeen(name, self._hosts[name].address)
         there = self._with_services(found, await self._services(self._hosts[name], epoch))
         stray = tuple(

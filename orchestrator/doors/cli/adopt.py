@@ -6,6 +6,7 @@ person confirms it; and it starts and stops nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,7 +55,7 @@ async def _adopted(visit: Visit, serving: list[str], *, yes: bool) -> Answer:
     chosen = _chosen(visit, await survey(visit.world, None), serving)
     text = _found(visit, seen, chosen)
     _confirmed(visit, text, yes=yes)
-    visit.say(text)
+    found = text if yes else ""  # else it was said when it was asked for
     youngest = max((host.youngest for host in seen), default=0)
     async with driving(visit.world, by=visit.by, doing="adopting", beyond=youngest) as driver:
         if visit.world.hosts is not None:
@@ -62,11 +63,12 @@ async def _adopted(visit: Visit, serving: list[str], *, yes: bool) -> Answer:
         await _written_down(visit, driver, chosen)
     wish = Wish(tuple(Wanted(one.service, one.release) for one in chosen), Kind.ADOPT)
     if not chosen:
-        return _taken_over()
+        return _taken_over(found)
     opened = await drive.open_and_drive(
         visit, wish, policy=visit.file.policy, doing="adopting what serves"
     )
-    return await answer_for(visit, opened, wish)
+    answer = await answer_for(visit, opened, wish)
+    return replace(answer, text="\n".join(part for part in (found, answer.text) if part))
 
 
 # -- Looking -------------------------------------------------------------------------------
@@ -191,11 +193,11 @@ def _nothing_to_do() -> Answer:
     return Answer(Exit.DONE, "nothing-to-do", text="Nothing to adopt: this journal is the site's.")
 
 
-def _taken_over() -> Answer:
+def _taken_over(found: str) -> Answer:
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.exits import Exit
 
-    return Answer(Exit.DONE, "adopted", text="The site is taken over; nothing serves.")
+    return Answer(Exit.DONE, "adopted", text=f"{found}\nThe site is taken over.".lstrip())
 
 
 # -- What was lost with the journal --------------------------------------------------------

@@ -47,9 +47,14 @@ async def _shown(visit: Visit) -> Answer:
 
 async def looked(visit: Visit) -> tuple[HostSeen, ...]:
     """Every host that the site uses; raises `Done` where it uses none."""
-    seen = await of(visit).look(used(visit))
+    seen = [_with_switches(visit, host) for host in await of(visit).look(used(visit))]
     served = {h for s in visit.chronicle.serving for h in s.hosts if h not in visit.chronicle.away}
     return tuple(_lost(host) if host.name in served else host for host in seen)
+
+
+def _with_switches(visit: Visit, host: HostSeen) -> HostSeen:
+    switches = (proxy.name for proxy in visit.file.proxies if host.name in proxy.hosts)
+    return replace(host, proxy_of=tuple(switches))
 
 
 def used(visit: Visit) -> tuple[str, ...]:

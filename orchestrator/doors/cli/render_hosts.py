@@ -49,7 +49,9 @@ def what_is_wrong(host: HostSeen, chronicle: Chronicle, now: float, paper: Paper
 
 
 def _cells(host: HostSeen) -> list[tuple[str, ...]]:
-    on = [_on(one) for one in host.on] or [_nothing(host)]
+    on = [_on(one) for one in host.on]
+    on += [f"a proxy of {switch}" for switch in host.proxy_of]
+    on = on if on and host.wrong is not Wrong.DOWN else [_nothing(host)]
     known = (
         str(host.youngest or "-"),
         *(t or "-" for t in (host.agent, host.python, host.systemd)),
@@ -122,6 +124,7 @@ def data(seen: tuple[HostSeen, ...], chronicle: Chronicle) -> list[dict[str, Any
                 }
                 for one in host.on
             ],
+            "proxy_of": list(host.proxy_of),
             "epoch": host.youngest,
             "journal": host.journal or None,
             "agent": host.agent or None,
