@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.adapters.haproxy.fragment import fragment
+from orchestrator.adapters.nginx.fragment import fragment as nginx_fragment
 from orchestrator.config.load import load
 from orchestrator.doors.cli import app
 from tests.config.refused import BASE, SOUND_BEHIND_HAPROXY
@@ -41,6 +42,22 @@ def test_programs_get_them_by_switch_with_the_hosts_they_are_for(
     (only,) = said["fragments"]
     assert (only["switch"], only["hosts"]) == ("edge", ["proxy1", "proxy2"])
     assert "frontend bg.shop.edge" in only["text"]
+
+
+def test_those_of_nginx_are_printed_where_the_switch_is_one(
+    file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(file).write_text(SOUND_BEHIND_HAPROXY.replace("haproxy:", "nginx:"))
+    assert app.run(["init", "nginx", "--site", file]) == 0
+    out, err = capsys.readouterr()
+    site = load(Path(file))
+    assert out == (
+        "# Switch edge: for the nginx configuration of proxy1, proxy2.\n"
+        + nginx_fragment(site, site.proxies[0])
+    )
+    assert not err
+    assert app.run(["init", "haproxy", "--site", file]) == 2
+    assert "No switch of shop is of the kind `haproxy`" in capsys.readouterr().err
 
 
 def test_a_site_without_haproxy_has_nothing_to_print(

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from orchestrator.core.chronicle import Past
 from orchestrator.core.decide import For, why_gave_up
-from orchestrator.core.record import Outcome
+from orchestrator.core.record import Kind, Outcome
 from orchestrator.core.rollout import Rollout
 from orchestrator.core.words import sentence
 from orchestrator.doors.cli.answer import Answer
@@ -32,7 +32,9 @@ async def ended(
         answer = _waiting(standing, is_open)
     else:
         past = next((p for p in standing.chronicle.past if p.id == rollout), None)
-        answer = _with_remarks(_closed(past, rollout, wanted), visit)
+        answer = _closed(past, rollout, wanted)
+        if past is not None and past.kind is not Kind.RETIRE:
+            answer = _with_remarks(answer, visit)
     return replace(answer, rollout=rollout, records=await visit.records())
 
 
