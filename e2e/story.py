@@ -67,7 +67,7 @@ class Story:
         way = self.place.standing().way
         if way and verb[0] != "switch" and not (verb[0] == "backout" and way != "back"):
             return ("resume",)
-        return verb
+        return verb[:1] if verb[0] == "switch" else verb  # how to hold was said with the grant
 
     def serves(self, version: str) -> bool:
         standing = self.place.standing()

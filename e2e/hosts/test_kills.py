@@ -2,9 +2,10 @@
 
 Six hosts with the service, two HAProxies, requests through both of them all the time. Each cycle
 brings a release up beside the one that serves, switches to it, and goes back, either before or
-after it closed. The points (`e2e.killed`) are journal writes, verbs of ports, and whatever is asked
-of a host: before it is sent, on its way, answered. Afterwards nothing is lost, nothing was done
-twice, and nothing is left over, as the hosts themselves have it (S1, S2, S11, S13, S20, S23).
+after it closed; at every other switch the proxies hold new requests meanwhile. The points
+(`e2e.killed`) are journal writes, verbs of ports, and whatever is asked of a host: before it is
+sent, on its way, answered. Afterwards nothing is lost, nothing was done twice, and nothing is left
+over, as the hosts themselves have it (S1, S2, S11, S13, S20, S23).
 
 A driver that is stopped instead of killed wakes up while its successor works, in a place where
 nobody can end it, and is refused by the agents (S3, S86).
@@ -45,7 +46,8 @@ pytestmark = pytest.mark.timeout(20_000 if ALL else 900)
 def shop(eight: Fleet, tmp_path_factory: pytest.TempPathFactory) -> HostedShop:
     """Release 1 serves on blue, everywhere."""
     folder = tmp_path_factory.mktemp("shop")
-    shop = HostedShop(folder, eight, soak="300ms", drain="500ms", lease=f"{LEASE_S:g}s")
+    policy = {"soak": "300ms", "drain": "500ms", "hold": "2s", "lease": f"{LEASE_S:g}s"}
+    shop = HostedShop(folder, eight, **policy)
     shop.serve("1")
     return shop
 
@@ -74,6 +76,8 @@ class Watched:
         self.shop.unpacked.clear()
         for verb, there in self.story.verbs(new, stop_at_gate=stop_at_gate):
             before = self.shop.starts()
+            if verb == ("switch",) and self.story.draw.random() < 0.5:
+                verb = ("switch", "--no-hold")
             self.story.until(there, verb, at.get(verb[0], 0))
             self._nothing_twice(verb, self.shop.starts() - before)
             self._nothing_lost()

@@ -85,14 +85,25 @@ def ask(folder: Path, *words: str) -> None:
 
 
 def end(folder: Path) -> bool:
-    """Nothing of them is left. Whether there were any."""
-    found = known(folder)
-    if found is not None:
-        os.kill(found.pid, signal.SIGTERM)
-        gone = lambda: traces.started(found.pid) != found.started  # noqa: E731
-        traces.wait_until(gone, END_S, f"process {found.pid}, which keeps the hosts, does not end")
+    """Nothing of them is left, whatever became of `folder`. Whether there were any."""
+    keepers = _keepers(folder)
+    for pid in keepers:
+        os.kill(pid, signal.SIGTERM)
+    gone = lambda: not _keepers(folder)  # noqa: E731
+    traces.wait_until(gone, END_S, f"what keeps the hosts does not end: {keepers}")
     traces.sweep()
-    return found is not None
+    return bool(keepers)
+
+
+def _keepers(folder: Path) -> list[int]:
+    """Those processes that keep hosts for this folder: they are known by how they were started."""
+    ours = [*(b"-m", b"examples.fleet.hosts"), os.fsencode(folder)]
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "cmdline").read_bytes().split(b"\0")[1:4] == ours:
+                found.append(int(entry.name))
+    return found
 
 
 # -- The process that keeps them -----------------------------------------------------------
