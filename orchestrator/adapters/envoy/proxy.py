@@ -42,11 +42,16 @@ class Proxy:
         self._workers = workers
         self._places = places
         self._folder = folder
+        self._made: tuple[dict[str, int], config.Files] | None = None
 
     # -- Files -------------------------------------------------------------------------------
 
     def wanted(self) -> config.Files:
-        return config.files(self._site, self._spec, self._places.all(), self._folder)
+        """Made once for the same ports: with a thousand instances it takes its time."""
+        ports = dict(self._places.all())
+        if self._made is None or self._made[0] != ports:
+            self._made = (ports, config.files(self._site, self._spec, ports, self._folder))
+        return self._made[1]
 
     def lay_clusters(self) -> None:
         """Those of the site and, while routes may still lead to them, those of before.
