@@ -21,9 +21,9 @@ from orchestrator.adapters.sqlite.database import Database
 from orchestrator.adapters.sqlite.journal import SqliteJournal
 from orchestrator.adapters.sqlite.lease import SqliteLease
 from orchestrator.core.health import Sample
-from orchestrator.core.model import Color, Probe, ProxyKind, Service, Site
+from orchestrator.core.model import Color, Probe, ProxyKind, Release, Service, Site
 from orchestrator.core.sight import RunSeen
-from orchestrator.core.steps import Run
+from orchestrator.core.steps import About, Run
 from orchestrator.engine.world import World
 from orchestrator.ports.artifacts import Artifact, Artifacts
 from orchestrator.ports.clock import Clock
@@ -255,8 +255,10 @@ def _ports(site: Site) -> Iterator[tuple[Place, int, str]]:
 
 
 async def hosts(site: Site) -> tuple[tuple[bool, str], ...]:
-    """For each host that services are on, whether something is wrong with it, and what was seen."""
-    if not _is_on_hosts(site):
+    """For each host that services are on, or steps are for, whether something is wrong with it, and
+    what was seen.
+    """
+    if not _is_on_hosts(site) and not any(command.on for command in site.steps):
         return ()
     from orchestrator.adapters.ssh.examined import examined
 
@@ -331,6 +333,26 @@ def fragments(site: Site, kind: str) -> tuple[tuple[str, tuple[str, ...], str], 
     made = for_nginx if kind == ProxyKind.NGINX.value else for_haproxy
     specs = (spec for spec in site.proxies if spec.kind.value == kind)
     return tuple((spec.name, spec.hosts, made(site, spec)) for spec in specs)
+
+
+async def own_steps(site: Site) -> tuple[tuple[bool, str], ...]:
+    """For each step of the user's own whether it could not be run, and why.
+
+    Whether a program is on a host, that host says when the step's turn comes.
+    """
+    from orchestrator.adapters.local.commands import LocalCommands
+
+    commands = LocalCommands(site, LocalFence(os.path.join(site.state, "fence")), redactor=_SECRETS)
+    found = []
+    for command in site.steps:
+        about = About(command.of, Color.GREEN, Release("0", "0")) if command.of else None
+        try:
+            await commands.check(Run(command, command.on, about))
+            where = f"on {', '.join(command.on)}" if command.on else "here"
+            found.append((False, f"steps.{command.name}: {command.at.value}, {where}"))
+        except Refused as refused:
+            found.append((True, refused.why))
+    return tuple(found)
 
 
 async def unreadable_secrets(site: Site) -> tuple[str, ...]:

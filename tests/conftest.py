@@ -27,6 +27,7 @@ REAL = (
     "agents/",
     "contracts/test_processes.py",
     "doors/test_on_this_machine.py",
+    "doors/test_steps_on_this_machine.py",
     "house/test_package.py",
     "house/test_shop.py",
 )

@@ -76,21 +76,32 @@ def test_one_that_fails_is_tried_again_shown_with_its_words_and_all_is_taken_bac
     assert machine.running() == {"envoy/edge"}
 
 
+def test_check_names_a_program_that_is_not_there(machine: Machine) -> None:
+    with_steps(machine)
+    assert "steps.provision: before-start, here" in machine("check").out
+    file = machine.folder / "bg.yaml"
+    file.write_text(file.read_text().replace("[test, -e, conf]", "[no-such-look]"))
+    said = machine("check")
+    assert said.code != Exit.DONE
+    assert "steps.provision: there is no program 'no-such-look' here" in said.out + said.err
+
+
 def test_killed_in_the_middle_it_ends_and_is_run_again_by_whoever_follows(
     machine: Machine,
 ) -> None:
     """S1"""
     with_steps(machine, "echo $$ > pid; test -e go || sleep 300")
     driver = machine.begin("deploy", "1")
-    until(lambda: (machine.folder / "pid").exists() and (machine.folder / "pid").read_text())
-    pid = int((machine.folder / "pid").read_text())
+    told = machine.folder / "pid"
+    until(lambda: told.exists() and told.read_text() != "")
+    pid = int(told.read_text())
     driver.kill()
     driver.communicate(timeout=WITHIN_S)
     until(lambda: not lives(pid))
     (machine.folder / "go").touch()
     assert machine("resume").code == Exit.DONE
-    told = [line.split()[0] for line in log(machine)]
-    assert told == ["+provision", "+expand", "+warm", "+tell", "+tell"]
+    ran = [line.split()[0] for line in log(machine)]
+    assert ran == ["+provision", "+expand", "+warm", "+tell", "+tell"]
     assert machine.answers() == "1"
 
 

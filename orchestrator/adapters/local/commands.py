@@ -82,8 +82,9 @@ class LocalCommands:
         return (code == 0) is not run.back
 
     async def check(self, run: Run) -> None:
+        """Of a step that is for hosts: its words and secrets, for the programs are there."""
         path = _surroundings((await self._order(run, run.forth)).env)["PATH"]
-        for argv in (run.forth, run.home, run.command.holds):
+        for argv in () if run.hosts else (run.forth, run.home, run.command.holds):
             if argv and not _is_there(argv[0], self._site.folder, path):
                 raise Refused(f"steps.{run.command.name}: there is no program {argv[0]!r} here")
 
@@ -118,7 +119,7 @@ class LocalCommands:
             self._write(name, rollout, way.ended)
 
     async def _order(self, run: Run, argv: tuple[str, ...]) -> Order:
-        words = words_of(self._site.name, run)
+        words = words_of(self._site.name, run, *run.hosts[:1])
         return await order_of(run, argv, words, self._site.folder, self._redactor)
 
     async def _end_of(

@@ -25,17 +25,19 @@ async def examined(site: Site) -> tuple[Found, ...]:
     """Each host that a service is on: reached, with a systemd that obeys, and how much is free."""
     places = [service.placement for service in site.services if service.placement.hosts]
     used = {place.hosts[number] for place in places for number in place.instances}
+    stepped = {name for step in site.steps for name in step.on}  # these need no systemd
     agents = Agents(Shell())
     try:
-        hosts = (host for host in site.hosts if host.name in used)
-        return tuple(await asyncio.gather(*(_one(agents, site, host) for host in hosts)))
+        hosts = (host for host in site.hosts if host.name in used | stepped)
+        looks = (_one(agents, site, host, closely=host.name in used) for host in hosts)
+        return tuple(await asyncio.gather(*looks))
     finally:
         await agents.close()
 
 
-async def _one(agents: Agents, site: Site, host: Host) -> Found:
+async def _one(agents: Agents, site: Site, host: Host, *, closely: bool) -> Found:
     try:
-        said = await agents.ask(host, "hello", {"site": site.name, "closely": True})
+        said = await agents.ask(host, "hello", {"site": site.name, "closely": closely})
     except Trouble as trouble:
         return True, trouble.why
     if isinstance(said.get("gone"), str):
@@ -50,4 +52,5 @@ def _well(host: Host, said: Json) -> str:
     room = f", {free / GiB:.1f} GiB free" if isinstance(free, int) else ""
     words = (said.get("user"), said.get("how"), said.get("systemd"), said.get("python"))
     user, how, systemd, python = (plain(str(word), 40) for word in words)
-    return f"{host.name}: {user} ({how}), systemd {systemd}, Python {python}{room}"
+    known = f", systemd {systemd}" if "systemd" in said else ""
+    return f"{host.name}: {user} ({how}){known}, Python {python}{room}"

@@ -73,6 +73,8 @@ async def _findings(visit: Visit) -> AsyncIterator[Finding]:
         yield finding
     for finding in (*await _hosts(visit), *await _proxies(visit.next_site), *await _secrets(site)):
         yield finding
+    for finding in await _own_steps(visit.next_site):
+        yield finding
 
 
 def _state(site: Site) -> Finding:
@@ -135,6 +137,12 @@ async def _hosts(visit: Visit) -> list[Finding]:
     found = [Finding(wrong, what) for wrong, what in await hosts(visit.next_site)]
     back = "`bgctl readmit` takes it back"
     return [*found, *(Finding(False, f"{h}: taken out; {back}") for h in visit.chronicle.away)]
+
+
+async def _own_steps(site: Site) -> list[Finding]:
+    from orchestrator.wiring import own_steps
+
+    return [Finding(wrong, what) for wrong, what in await own_steps(site)]
 
 
 async def _proxies(site: Site) -> list[Finding]:
