@@ -9,12 +9,14 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from e2e.hosts.fleet import Fleet
 from e2e.hosts.test_deploy import Place
+from e2e.hosts.traces import wait_until
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -132,6 +134,27 @@ def test_s87_a_way_back_that_is_stuck_at_a_dead_host_ends_without_it(serving: Th
     assert "web 1 serves on blue" in back.out
     assert serving.running() == {"web1": {"blue"}, "web3": {"blue"}}
     assert serving.serves().strip() == "1"
+
+
+def test_s87_whoever_drives_goes_on_without_the_host_at_once(serving: Three) -> None:
+    """The word reaches a driver that is at work, and stays with it."""
+    with ThreadPoolExecutor(1) as beside:
+        driving = beside.submit(serving.bg, "deploy", "web=2", "--wait")
+        wait_until(lambda: at_gate(serving), 60, "it does not come to its gate")
+        serving.fleet["web2"].kill()
+        out = serving.bg("without", "web2")
+        assert out.code == 0, out
+        switched = serving.bg("switch")
+        assert switched.code == 0, switched
+        driven = driving.result(timeout=60)
+    assert driven.code == 0, driven
+    assert serving.serves().strip() == "2"
+    assert serving.running() == {"web1": {"blue", "green"}, "web3": {"blue", "green"}}
+
+
+def at_gate(site: Three) -> bool:
+    rollout = json.loads(site.bg("status", "-o", "json").out)["rollout"]
+    return bool(rollout) and rollout["gate"] == "cutover"
 
 
 def test_s87_a_host_taken_out_alive_refuses_whoever_drove_it_until_it_is_readmitted(
