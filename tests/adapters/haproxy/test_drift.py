@@ -84,16 +84,17 @@ async def test_what_still_serves_from_before_a_reload_is_said_and_counted_as_som
     place: Place,
 ) -> None:
     """S25, S28: the old process keeps its connections, and its colors."""
-    slow = [asyncio.create_task(place.get("/stream?seconds=2")) for _ in range(6)]
-    await asyncio.sleep(0.2)
+    lasting = [await asyncio.open_connection("127.0.0.1", place.port) for _ in range(6)]
+    for reader, writer in lasting:
+        writer.write(b"GET /stream?seconds=20 HTTP/1.1\r\nhost: shop\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
     for host in place.hosts:
         place.reload(host)
     look = await place.switch.look(None)
     assert "of before a reload still serves" in look.note
     assert Sighting(switch=look).open_connections("web", BLUE) == 1
-    for task in slow:
-        task.cancel()
-    await asyncio.gather(*slow, return_exceptions=True)
+    for _, writer in lasting:
+        writer.close()
 
     async def alone() -> bool:
         return not (await place.switch.look(None)).note
