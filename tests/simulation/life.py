@@ -18,8 +18,9 @@ from orchestrator.adapters.memory.world import World
 from orchestrator.core.decide import For, Wait
 from orchestrator.core.health import Verdict
 from orchestrator.core.model import Color
-from orchestrator.core.record import Asked, Failed, Granted, Opened, Outcome, What, Wish
+from orchestrator.core.record import Asked, Began, Failed, Granted, Opened, Outcome, What, Wish
 from orchestrator.core.rollout import Rollout
+from orchestrator.core.steps import undoable
 from orchestrator.ports.trouble import Busy, NoRoom, Refused, Superseded, Unreachable
 from tests.engine.driven import Came, granting, visit
 from tests.simulation.endings import (
@@ -95,12 +96,14 @@ class Life:
 
     @property
     def person_was_needed(self) -> bool:
-        """Going back failed, or there was nothing well to go back to."""
+        """Going back failed, there was nothing well to go back to, or no way back at all."""
         records = [e.record for e in self.world.entries]
         failed = [r for r in records if isinstance(r, Failed)]
         opened = [r for r in records if isinstance(r, Opened)][-1]
         was_ill = any(s.release and s.verdict is not Verdict.WELL for s in opened.before)
-        return was_ill or any(f.undoing for f in failed)
+        mine = [r for r in records if r.rollout == opened.rollout]
+        begun = [opened.plan[r.step] for r in mine if isinstance(r, Began)]
+        return was_ill or any(f.undoing for f in failed) or not all(map(undoable, begun))
 
     @property
     def ticks(self) -> list[Tick]:

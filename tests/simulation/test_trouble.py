@@ -31,8 +31,9 @@ EFFECTS = (
     "switch.send",
     "switch.hold",
     "switch.let_go",
+    "commands.run",
 )
-LOOKS = ("installation.look", "switch.look")
+LOOKS = ("installation.look", "switch.look", "commands.look")
 FOR_GOOD = 10_000
 TIMES = (1, 2, FOR_GOOD)
 DRAWN, DRAWN_WITH_A_DEATH = 8, 3
@@ -58,7 +59,7 @@ def cases(name: str) -> list[Case]:
     for at_gate in (None, What.BACK):
         done = {tick.verb for tick in undisturbed(name, at_gate).ticks}
         effects = itertools.product([v for v in EFFECTS if v in done], How)
-        looks = itertools.product(LOOKS, [How.SILENT])
+        looks = itertools.product([v for v in LOOKS if v in done], [How.SILENT])
         found += [
             Case(name, verb, how, times, at_gate)
             for (verb, how), times in itertools.product([*effects, *looks], TIMES)
