@@ -101,9 +101,15 @@ class Life:
         failed = [r for r in records if isinstance(r, Failed)]
         opened = [r for r in records if isinstance(r, Opened)][-1]
         was_ill = any(s.release and s.verdict is not Verdict.WELL for s in opened.before)
-        mine = [r for r in records if r.rollout == opened.rollout]
-        begun = [opened.plan[r.step] for r in mine if isinstance(r, Began)]
-        return was_ill or any(f.undoing for f in failed) or not all(map(undoable, begun))
+        return was_ill or any(f.undoing for f in failed) or self.no_way_back
+
+    @property
+    def no_way_back(self) -> bool:
+        """A step was begun that nothing takes back."""
+        records = [e.record for e in self.world.entries]
+        opened = [r for r in records if isinstance(r, Opened)][-1]
+        mine = [r for r in records if isinstance(r, Began) and r.rollout == opened.rollout]
+        return not all(undoable(opened.plan[began.step]) for began in mine)
 
     @property
     def ticks(self) -> list[Tick]:

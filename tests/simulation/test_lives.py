@@ -156,7 +156,7 @@ def lives(scene: Scene, at: dict[int, Event], *, at_gate: What | None = None) ->
     except AssertionError as broken:
         raise Broken(f"{meanwhile.happened}: {broken}") from broken
     sick = any(health != WELL for health in life.world.health.values())
-    if life.stuck and not (sick and life.person_was_needed):
+    if life.stuck and not ((sick or life.no_way_back) and life.person_was_needed):
         raise Broken(f"{meanwhile.happened}: a person was needed\n{story(life.world)}")
     return life
 
