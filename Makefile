@@ -47,7 +47,9 @@ test: lint
 	@tools/programs
 	@tools/hosts || [ -z "$$CI" ]
 	@echo "sampled with SEED=$(SEED)"
-	$(BIN)/python -m pytest -q -m "not slow" tests e2e
+	$(BIN)/python -m pytest -q -n 4 -m "not slow and not real" tests
+	$(BIN)/python -m pytest -q -m "not slow and real" tests
+	$(BIN)/python -m pytest -q -m "not slow" e2e
 
 test-fast:
 	@tools/set-up dev
