@@ -32,6 +32,7 @@ REAL = (
     "house/test_shop.py",
 )
 """Where the tests lie that drive real programs: they take their time."""
+PORTS = 12000
 CI = os.environ.get("CI", "").lower() in ("1", "true", "yes")
 
 
@@ -75,8 +76,11 @@ def free_ports() -> Callable[[int], int]:
 
 
 def find_ports(count: int, tries: int = 200) -> int:
+    """Those who test side by side look in places of their own: no other takes one meanwhile."""
+    width = PORTS // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    lowest = 20000 + width * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     for _ in range(tries):
-        first = random.randrange(20000, 32000 - count)
+        first = random.randrange(lowest, lowest + width - count)
         if all(_free(port) for port in range(first, first + count)):
             return first
     raise RuntimeError(f"no {count} free ports in a row between 20000 and 32000")

@@ -35,7 +35,7 @@ from orchestrator.core.record import Entry
 KILLS = int(os.environ.get("BG_KILLS", "60"))
 SEED = int(os.environ.get("BG_SEED", "1"))
 ALL = bool(os.environ.get("BG_ALL"))
-SLEEPS = 40 if ALL else 4
+SLEEPS = 40 if ALL else 2
 LEASE_S = 2.0
 NEW = ("2", "4")
 
