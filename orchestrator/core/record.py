@@ -10,7 +10,7 @@ than the first journals (`model.later`) is: there its default says what not havi
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -314,13 +314,17 @@ def plain(value: Any) -> Any:
 
 def _unsaid(value: Any, one: Field[Any]) -> bool:
     """Whether a field that came later has the meaning it had before there was one."""
-    return "later" in one.metadata and bool(getattr(value, one.name) == one.default)
+    return _came_later(one) and bool(getattr(value, one.name) == one.default)
+
+
+def _came_later(one: Field[Any]) -> bool:
+    return "later" in one.metadata
 
 
 def read(kind: Any, data: Any) -> Any:
     """JSON data as a value of this type. Raises `Unknown` with the place where it does not fit.
 
-    A field that is not there has its default: an older bg, which wrote it, did not know of it.
+    A field that came later and is not there has its default.
     """
     if get_origin(kind) in (Union, UnionType):
         return _read_one_of(get_args(kind), data)
@@ -378,8 +382,7 @@ def _read_dataclass(kind: type, data: Any) -> Any:
     unknown = sorted(set(data) - set(hints) - {"is"})
     if unknown:
         raise Unknown(f"{kind.__name__} with the unknown field {unknown[0]!r}")
-    known = {f.name: f for f in fields(kind)}
-    missing = [name for name in hints if name not in data and known[name].default is MISSING]
+    missing = [f.name for f in fields(kind) if f.name not in data and not _came_later(f)]
     if missing:
         raise Missing(f"{kind.__name__} without the field {missing[0]!r}")
     return kind(**{name: read(hint, data[name]) for name, hint in hints.items() if name in data})

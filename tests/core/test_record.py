@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, fields, replace
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -136,19 +136,12 @@ def test_rule_4_a_field_that_is_not_known_is_refused_by_name(record: Record) -> 
 
 
 @pytest.mark.parametrize("record", EACH, ids=lambda r: type(r).__name__)
-def test_rule_4_each_missing_field_is_refused_by_name_unless_it_has_a_default(
-    record: Record,
-) -> None:
-    """What has a default may be younger than the journal: an older bg did not know of it."""
-    for field in fields(record):
+def test_rule_4_each_field_that_is_missing_is_refused_by_name(record: Record) -> None:
+    for field in set(data(record)) - {"v", "is"}:
         short = data(record)
-        del short[field.name]
-        if field.default is MISSING:
-            with pytest.raises(Unknown, match=field.name):
-                from_json(json.dumps(short))
-        else:
-            as_before = replace(record, **{field.name: field.default})
-            assert from_json(json.dumps(short)) == as_before
+        del short[field]
+        with pytest.raises(Unknown, match=field):
+            from_json(json.dumps(short))
 
 
 def test_rule_4_a_field_deep_inside_is_no_exception() -> None:
@@ -157,8 +150,8 @@ def test_rule_4_a_field_deep_inside_is_no_exception() -> None:
     with pytest.raises(Unknown, match="zone"):
         from_json(json.dumps(deep))
     deep = data(OPENED)
-    del deep["site"]["services"][0]["placement"]["count"]
-    with pytest.raises(Unknown, match="count"):
+    del deep["policy"]["tries"]
+    with pytest.raises(Unknown, match="tries"):
         from_json(json.dumps(deep))
 
 
