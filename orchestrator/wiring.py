@@ -70,12 +70,15 @@ def ready(site: Site, *, witness: Witness) -> World:
         witness=witness,
         commands=_Commands(site, fence),
     )
-    on_hosts = _is_on_hosts(site) or any(command.on for command in site.steps)
-    return _on_hosts(world, journal) if on_hosts else world
+    return _on_hosts(world, journal) if _speaks_to_hosts(site) else world
 
 
 def _is_on_hosts(site: Site) -> bool:
     return any(service.placement.hosts for service in site.services)
+
+
+def _speaks_to_hosts(site: Site) -> bool:
+    return _is_on_hosts(site) or any(command.on for command in site.steps)
 
 
 def _on_hosts(world: World, journal: SqliteJournal) -> World:
@@ -258,7 +261,7 @@ async def hosts(site: Site) -> tuple[tuple[bool, str], ...]:
     """For each host that services are on, or steps are for, whether something is wrong with it, and
     what was seen.
     """
-    if not _is_on_hosts(site) and not any(command.on for command in site.steps):
+    if not _speaks_to_hosts(site):
         return ()
     from orchestrator.adapters.ssh.examined import examined
 

@@ -54,7 +54,6 @@ from orchestrator.core.steps import (
     Gate,
     Prove,
     Retire,
-    Run,
     Shift,
     Step,
     can_be_left,
@@ -318,8 +317,7 @@ def _failure(rollout: Rollout, index: int, step: Step, kind: Trouble, *, back: b
     if back and isinstance(step, Retire) and last:
         lost = tuple(NoStandby(p.service, p.color, "trouble") for p in step.parts)
         return Ended(rollout.id, index, True, lost)
-    left = step.command.name if back and isinstance(step, Run) else can_be_left(step)
-    if left and last:
+    if last and (left := can_be_left(step, undoing=back)):
         return Ended(rollout.id, index, back, (LeftAsItIs(left, "trouble"),))
     return Failed(rollout.id, index, back, kind, "trouble")
 

@@ -194,13 +194,15 @@ def undoable(step: Step) -> bool:
     return not isinstance(step, Run) or bool(step.home) or step.command.leave
 
 
-def can_be_left(step: Step) -> str:
-    """What people call a step that a rollout is whole without: where it cannot be done, that is a
-    remark. Empty where it is not so.
+def can_be_left(step: Step, *, undoing: bool) -> str:
+    """What people call a step that a rollout is whole without: where it cannot be done, or taken
+    back, that is a remark. Empty where it is not so.
+
+    No way back hangs on a command of the user's own, in this rollout or after its close.
     """
     if isinstance(step, Tidy):
         return "old releases"
-    return step.command.name if isinstance(step, Run) and step.back else ""
+    return step.command.name if isinstance(step, Run) and (undoing or step.back) else ""
 
 
 def name(step: Step) -> str:

@@ -155,7 +155,7 @@ async def _make(driver: Driver, index: int, step: Step, since_s: float = 0.0) ->
         await _ended(driver, index, (*took, *facts))
         return
     kind, reason = trouble or (Trouble.DID_NOT_TAKE, _not_taken(step, sighting))
-    if (left := can_be_left(step)) and _last_try(driver, kind):
+    if (left := can_be_left(step, undoing=False)) and _last_try(driver, kind):
         await _ended(driver, index, (LeftAsItIs(left, reason),))
         return
     await driver.write(Failed(driver.rollout.id, index, False, kind, reason))
@@ -201,9 +201,9 @@ async def _undo_failed(driver: Driver, index: int, kind: Trouble, reason: str) -
         lost = tuple(NoStandby(p.service, p.color, reason) for p in step.parts)
         await driver.write(Ended(rollout.id, index, undoing=True, facts=lost))
         return
-    if isinstance(step, Run) and last:
-        left = (LeftAsItIs(step.command.name, reason),)
-        await driver.write(Ended(rollout.id, index, undoing=True, facts=left))
+    if last and (left := can_be_left(step, undoing=True)):
+        facts = (LeftAsItIs(left, reason),)
+        await driver.write(Ended(rollout.id, index, undoing=True, facts=facts))
         return
     await driver.write(Failed(rollout.id, index, True, kind, reason))
 
