@@ -20,7 +20,7 @@ from orchestrator.core.sight import Sighting
 from orchestrator.core.steps import Run, Shift, Start
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import who_serves
-from orchestrator.engine.world import World, survey
+from orchestrator.engine.world import World, survey, with_runs
 from orchestrator.ports.trouble import Refused
 
 
@@ -50,8 +50,7 @@ async def consider(
     sighting = known(chronicle, await survey(world, epoch))
     planned = _plan(world, wish, sighting, policy=policy, chronicle=chronicle)
     if runs := _that_can_be_looked_at(planned):
-        ran = await survey(world, epoch, runs=runs)
-        sighting = replace(sighting, runs=ran.runs, unreached=ran.unreached)
+        sighting = await with_runs(world, epoch, sighting, runs)
         planned = _plan(world, wish, sighting, policy=policy, chronicle=chronicle)
     if isinstance(planned, Unplannable) or not planned.steps:
         return Considered(planned, sighting)

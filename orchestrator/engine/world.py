@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.core.model import Site
 from orchestrator.core.sight import RunSeen, Sighting, SwitchSeen
@@ -76,6 +76,16 @@ async def survey(
         unreached=tuple(unreached),
         runs=() if isinstance(ran, BaseException) else ran,
     )
+
+
+async def with_runs(
+    world: World, epoch: int | None, sighting: Sighting, runs: tuple[Run, ...]
+) -> Sighting:
+    """The same, with a look at steps of the user's own that no rollout has begun yet."""
+    try:
+        return replace(sighting, runs=await world.commands.look(runs, 0, epoch))
+    except (Unreachable, Refused) as away:
+        return replace(sighting, unreached=(*sighting.unreached, away.why))
 
 
 async def _ran(
