@@ -48,7 +48,7 @@ test: lint
 	@tools/hosts || [ -z "$$CI" ]
 	@echo "sampled with SEED=$(SEED)"
 	$(BIN)/python -m pytest -q -n 4 -m "not slow and not real" tests
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and real" tests
+	$(BIN)/python -m pytest -q -m "not slow and real" tests
 	$(BIN)/python -m pytest -q -m "not slow" e2e
 
 test-fast:
