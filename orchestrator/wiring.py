@@ -11,6 +11,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from orchestrator.adapters.clock import SystemClock
 from orchestrator.adapters.envoy.switch import EnvoySwitch
@@ -29,11 +30,14 @@ from orchestrator.ports.artifacts import Artifact, Artifacts
 from orchestrator.ports.clock import Clock
 from orchestrator.ports.commands import Commands
 from orchestrator.ports.prober import Target
-from orchestrator.ports.switch import Switch
 from orchestrator.ports.trouble import Refused
 from orchestrator.ports.witness import Witness
 from orchestrator.proxies.far import Far
 from orchestrator.releases.redact import Redactor
+
+if TYPE_CHECKING:
+    from orchestrator.adapters.haproxy.switch import HaproxySwitch
+    from orchestrator.adapters.nginx.switch import NginxSwitch
 
 REACH_S = 3.0  # for an address that `check` tries
 
@@ -119,7 +123,7 @@ def _on_hosts(world: World, journal: SqliteJournal) -> World:
     )
 
 
-def _proxy_switch(site: Site, far: Far) -> Switch:
+def _proxy_switch(site: Site, far: Far) -> HaproxySwitch | NginxSwitch:
     """Of the one kind that all switches of the site are."""
     if site.proxies[0].kind is ProxyKind.NGINX:
         from orchestrator.adapters.nginx.switch import NginxSwitch
@@ -274,8 +278,6 @@ async def proxies(site: Site) -> tuple[tuple[bool, str], ...]:
     """
     if not site.proxies:
         return ()
-    from orchestrator.adapters.haproxy import examined as haproxies
-    from orchestrator.adapters.nginx import examined as nginxes
     from orchestrator.adapters.ssh.agents import Agents
     from orchestrator.adapters.ssh.asking import Asking
     from orchestrator.adapters.ssh.shell import Shell
@@ -285,11 +287,7 @@ async def proxies(site: Site) -> tuple[tuple[bool, str], ...]:
 
     agents = Agents(Shell())
     try:
-        far = Asking(site, nobody, agents)
-        if site.proxies[0].kind is ProxyKind.NGINX:
-            found = await nginxes.examined(site, far)
-        else:
-            found = await haproxies.examined(site, far)
+        found = await _proxy_switch(site, Asking(site, nobody, agents)).examined()
     finally:
         await agents.close()
     if any(wrong for wrong, _ in found):

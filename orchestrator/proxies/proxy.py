@@ -72,3 +72,10 @@ class Proxy(Protocol):
     async def ensure(self, epoch: int) -> None:
         """`Refused`: what its configuration lacks."""
         ...
+
+    async def wrong(self, epoch: int | None, *, shown: int | None = None) -> str:
+        """What its configuration lacks, and what to do; empty where nothing. Changes nothing.
+
+        `shown`: so many of the lines that are missing are named; None: all.
+        """
+        ...

@@ -3,6 +3,7 @@
     ensure   files laid, and what the user's configuration lacks is said; no proxy is ever started
     send     prepared at every proxy, flipped at every proxy, each re-read
     look     what every proxy says, held against its file and against the others
+    examined what `check` asks of every proxy before anything is sent through it
 
 The one rule: nothing is believed but what a running proxy answers, and what a restarted one would
 serve is the same. Shares are all or nothing here. Knows no policy: who may be sent where is decided
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping
 
 from orchestrator.core.model import Color, Pin, ProxySpec, Share, Site
 from orchestrator.core.sight import SwitchSeen
-from orchestrator.ports.trouble import Refused, Superseded, Unreachable
+from orchestrator.ports.trouble import Refused, Superseded, Trouble, Unreachable
 from orchestrator.proxies import addresses, seen
 from orchestrator.proxies.far import named
 from orchestrator.proxies.flips import Change, Patience, all_of, flip
@@ -146,6 +147,23 @@ class ProxySwitch:
 
     async def ensure(self, epoch: int) -> None:
         await all_of(proxy.ensure(epoch) for proxy in self._everyone)
+
+    async def examined(self) -> tuple[tuple[bool, str], ...]:
+        """Of every proxy, whether something is wrong with it, and what. Changes nothing.
+
+        Each gets its own sentence, the very one that a deploy would be refused with, and one that
+        is wrong hides no other.
+        """
+        return tuple(await asyncio.gather(*map(self._examined, self._everyone)))
+
+    async def _examined(self, proxy: Proxy) -> tuple[bool, str]:
+        try:
+            wrong = await proxy.wrong(None)
+        except Trouble as trouble:
+            wrong = trouble.why
+        if wrong:
+            return True, wrong
+        return False, f"{proxy.host}: {self.program} has every line that {proxy.spec.name} needs"
 
     async def remove(self, epoch: int) -> None:
         """The proxies are the user's and stay: that nobody is sent anywhere is all there is."""

@@ -51,6 +51,12 @@ class NginxSwitch(ProxySwitch):
             for name, proxies in self._own.items()
         )
 
+    async def examined(self) -> tuple[tuple[bool, str], ...]:
+        """And of each switch, what it cannot promise."""
+        found = await super().examined()
+        await self.look(None)  # for what its reloads cut short
+        return (*found, *((False, one) for one in self.remarks()))
+
     def close(self) -> None:
         """Nothing is held, so nothing is left."""
 
