@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from urllib.parse import urlsplit
 
-from orchestrator.core.model import Color, Pin, ProxyKind, ProxySpec, Service, Site
+from orchestrator.core.model import Color, Pin, ProxyKind, ProxySpec, Route, Service, Site
 
 NOBODY = "none"  # in a proxy's file of colors: neither color
 FIRST, LAST = 20000, 31999  # below what a kernel gives to outgoing connections
@@ -39,6 +39,23 @@ def pins(site: Site, spec: ProxySpec) -> tuple[Pin, ...]:
         for color in Color
     )
     return tuple(sorted(found, key=pin_key))
+
+
+def routes(
+    site: Site, spec: ProxySpec, *, narrow_first: bool = False
+) -> tuple[tuple[str, Route], ...]:
+    """The services that people reach here, each with its way; whoever says less comes first."""
+    found = [
+        (service.name, service.behind)
+        for service in at_home(site, spec)
+        if service.behind and service.behind.switch == spec.name
+    ]
+
+    def narrowness(item: tuple[str, Route]) -> tuple[bool, int, str]:
+        route = item[1]
+        return route.host is not None, len(route.path.rstrip("/")), route.path
+
+    return tuple(sorted(found, key=narrowness, reverse=narrow_first))
 
 
 # -- Keys of the colors -------------------------------------------------------------------

@@ -6,6 +6,7 @@ say, and what to do where one does not follow `flips`' to decide.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -37,6 +38,10 @@ class Prepared:
     clock_s: float  # of the host, when it was prepared
     heard_s: float  # of this machine, when that was heard
     version: int = 0
+
+    def until_s(self, within_s: float) -> float:
+        """So long from now, by the clock of the host."""
+        return max(self.clock_s + time.monotonic() - self.heard_s + within_s, 0.001)
 
 
 @dataclass(frozen=True, slots=True)

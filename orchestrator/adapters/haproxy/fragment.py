@@ -69,14 +69,9 @@ def _global(site: Site, spec: ProxySpec) -> Section:
 
 def _outer(site: Site, spec: ProxySpec) -> Section:
     service, color = names.variable(site, "service"), names.variable(site, "color")
-    behind = [
-        (one.name, one.behind)
-        for one in addresses.at_home(site, spec)
-        if one.behind and one.behind.switch == spec.name
-    ]
     lines = [
         f"http-request set-var({service}) str({name}) if {condition}"
-        for name, route in sorted(behind, key=lambda item: _order(item[1]))
+        for name, route in addresses.routes(site, spec)  # the last that matches wins
         for condition in (_matching(route),)
     ]
     if site.policy.hold is not None:
@@ -94,11 +89,6 @@ def _outer(site: Site, spec: ProxySpec) -> Section:
         f"bind :{addresses.outer_port(spec)}",
     )
     return Section(f"frontend {names.prefix(site)}edge", tuple(lines), own, anywhere=True)
-
-
-def _order(route: Route) -> tuple[bool, int, str]:
-    """The last that matches wins: whoever says less comes first."""
-    return route.host is not None, len(route.path.rstrip("/")), route.path
 
 
 def _matching(route: Route) -> str:

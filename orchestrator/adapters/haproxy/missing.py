@@ -30,19 +30,9 @@ def missing(cfg_text: str, site: Site, spec: ProxySpec) -> tuple[str, ...]:
     return tuple(lacking)
 
 
-def told_of(lacking: tuple[str, ...], site: Site, spec: ProxySpec) -> tuple[str, ...]:
-    """What is missing, for people: a section that lacks all of its lines is one line."""
-    sizes = {section.head: len(section.lines) for section in sections(site, spec)}
-    told: dict[str, list[str]] = {}
-    for line in lacking:
-        told.setdefault(line.partition(": ")[0], []).append(line)
-    return tuple(
-        line
-        for head, lines in told.items()
-        for line in (
-            [f"{head}: all of its {len(lines)} lines"] if len(lines) == sizes[head] > 1 else lines
-        )
-    )
+def sizes(site: Site, spec: ProxySpec) -> dict[str, int]:
+    """How many lines each section has."""
+    return {section.head: len(section.lines) for section in sections(site, spec)}
 
 
 def _lacking(section: Section, there: list[tuple[Words, list[Words]]]) -> tuple[str, ...]:

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from orchestrator.adapters.haproxy import lua, names
-from orchestrator.adapters.haproxy.missing import missing, told_of
+from orchestrator.adapters.haproxy.missing import missing, sizes
 from orchestrator.core.model import Color, ProxySpec, Site
 from orchestrator.ports.trouble import Refused, Unreachable
 from orchestrator.proxies import addresses
 from orchestrator.proxies.far import Answer, Far, named
+from orchestrator.proxies.lacking import SHOWN, sentence, told_of
 from orchestrator.proxies.proxy import Looked, Prepared, Sent
 
 TERM_S = 0.5  # how long a hold lasts of itself
-_SHOWN = 12  # lines of what is missing in one sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,6 @@ class Proxy:
         self, what: Prepared, epoch: int, held: Iterable[str] = (), *, within_s: float
     ) -> Sent:
         """What arrives at the host later than that changes nothing there; nor is it waited for."""
-        until_s = what.clock_s + time.monotonic() - what.heard_s + within_s
         said = await self._ask(
             "proxy_send",
             epoch,
@@ -86,7 +85,7 @@ class Proxy:
             pid=int(what.process or 0),
             version=what.version,
             held=sorted(held),
-            until_s=max(until_s, 0.001),
+            until_s=what.until_s(within_s),
         )
         return Sent(said.yes("flipped"), said.yes("laid"), said.yes("late"), said.words("why"))
 
@@ -134,7 +133,7 @@ class Proxy:
             lua=lua.text(site, spec),
             services=holding,
         )
-        if wrong := await self.wrong(epoch, shown=_SHOWN):
+        if wrong := await self.wrong(epoch, shown=SHOWN):
             raise Refused(wrong)
 
     async def wrong(self, epoch: int | None, *, shown: int | None = None) -> str:
@@ -144,8 +143,9 @@ class Proxy:
         """
         said = await self._ask("proxy_config", epoch, config=names.CONFIG)
         if lacking := missing(said.text("text"), self.site, self.spec):
-            told = told_of(lacking, self.site, self.spec)
-            return f"{self.host}: {_spoken(said.list('files'), told, shown)}"
+            where = ", ".join(said.list("files")) or names.CONFIG
+            told = told_of(lacking, sizes(self.site, self.spec))
+            return f"{self.host}: {sentence(where, told, shown, 'haproxy')}"
         self._refuse_away(said)
         if not self._is_loaded(said):
             return (
@@ -192,11 +192,3 @@ def _older(count: int) -> str:
         f"{count} HAProxy of before a reload still serves old connections, by the colors it had"
         " then"
     )
-
-
-def _spoken(files: tuple[str, ...], told: tuple[str, ...], shown: int | None) -> str:
-    left = len(told[shown:]) if shown is not None else 0
-    more = f"\n  … and {left} more: `bgctl check` names all" if left else ""
-    lines = "".join(f"\n  {line}" for line in told[:shown])
-    where = ", ".join(files) or names.CONFIG
-    return f"{where} lacks (`bgctl init haproxy` prints all lines):{lines}{more}"

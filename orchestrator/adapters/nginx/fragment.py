@@ -78,21 +78,11 @@ def _printed(block: Block, depth: int = 0) -> Iterator[str]:
 
 def _way(site: Site, spec: ProxySpec) -> Block:
     """Which service a request is for, with its color: the first that matches."""
-    behind = [
-        (one.name, one.behind)
-        for one in addresses.at_home(site, spec)
-        if one.behind and one.behind.switch == spec.name
-    ]
     lines = [
         f'"{_matching(route)}" {name}.{names.color(site, name)};'
-        for name, route in sorted(behind, key=lambda item: _order(item[1]), reverse=True)
+        for name, route in addresses.routes(site, spec, narrow_first=True)
     ]
     return Block(f"map $host$uri {names.way(site)}", (f"default {NOBODY};", *lines))
-
-
-def _order(route: Route) -> tuple[bool, int, str]:
-    """Whoever says more comes first."""
-    return route.host is not None, len(route.path.rstrip("/")), route.path
 
 
 def _matching(route: Route) -> str:

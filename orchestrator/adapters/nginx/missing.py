@@ -43,22 +43,9 @@ def missing(text: str, site: Site, spec: ProxySpec) -> tuple[str, ...]:
     return tuple(line for block in blocks(site, spec) for line in _lacking(block, found))
 
 
-def told_of(lacking: tuple[str, ...], site: Site, spec: ProxySpec) -> tuple[str, ...]:
-    """What is missing, for people: a block that lacks all of its lines is one line."""
-    sizes = {_name(block): len(_lines(block)) for block in blocks(site, spec) if block.head}
-    told: dict[str, list[str]] = {}
-    for line in lacking:
-        name = next((name for name in sizes if line.startswith(f"{name}: ")), line)
-        told.setdefault(name, []).append(line)
-    return tuple(
-        line
-        for name, lines in told.items()
-        for line in (
-            [f"{name}: all of its {len(lines)} lines"]
-            if len(lines) == sizes.get(name, 0) > 1
-            else lines
-        )
-    )
+def sizes(site: Site, spec: ProxySpec) -> dict[str, int]:
+    """How many lines each block has."""
+    return {_name(block): len(_lines(block)) for block in blocks(site, spec) if block.head}
 
 
 def _name(block: Block) -> str:

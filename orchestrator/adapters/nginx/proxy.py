@@ -9,14 +9,13 @@ import time
 from collections.abc import Iterable, Mapping
 
 from orchestrator.adapters.nginx import names
-from orchestrator.adapters.nginx.missing import missing, told_of
+from orchestrator.adapters.nginx.missing import missing, sizes
 from orchestrator.core.model import ProxySpec, Site
 from orchestrator.ports.trouble import Refused, Unreachable
 from orchestrator.proxies import addresses
 from orchestrator.proxies.far import Answer, Far, named
+from orchestrator.proxies.lacking import SHOWN, sentence, told_of
 from orchestrator.proxies.proxy import Looked, Prepared, Sent
-
-_SHOWN = 12  # missing lines in one sentence
 
 
 class Proxy:
@@ -54,14 +53,13 @@ class Proxy:
         self, what: Prepared, epoch: int, held: Iterable[str] = (), *, within_s: float
     ) -> Sent:
         """What arrives at the host later than that changes nothing there; nor is it waited for."""
-        until_s = what.clock_s + time.monotonic() - what.heard_s + within_s
         said = await self._ask(
             "nginx_send",
             epoch,
             wanted=what.wanted,
             variables=self._keys["variables"],
             process=what.process,
-            until_s=max(until_s, 0.001),
+            until_s=what.until_s(within_s),
         )
         return Sent(said.yes("flipped"), said.yes("laid"), said.yes("late"), said.words("why"))
 
@@ -70,7 +68,7 @@ class Proxy:
     async def ensure(self, epoch: int) -> None:
         """The file laid where it is missing. `Refused`: what its configuration lacks."""
         await self._ask("nginx_lay", epoch, **self._keys)
-        if wrong := await self.wrong(epoch, shown=_SHOWN):
+        if wrong := await self.wrong(epoch, shown=SHOWN):
             raise Refused(wrong)
 
     async def wrong(self, epoch: int | None, *, shown: int | None = None) -> str:
@@ -82,8 +80,8 @@ class Proxy:
         if not said.yes("tested"):
             return f"{self.host}: nginx does not take {self.spec.config}: {said.words('why')}"
         if lacking := missing(said.text("text"), self.site, self.spec):
-            lacking = told_of(lacking, self.site, self.spec)
-            return f"{self.host}: {_spoken(self.spec, lacking, shown)}"
+            told = told_of(lacking, sizes(self.site, self.spec))
+            return f"{self.host}: {sentence(self.spec.config, told, shown, 'nginx')}"
         if not said.yes("up"):
             raise Unreachable(named(self.host, said.words("why")))
         if not set(addresses.keys(self.site, self.spec)) <= set(said.list("keys")):
@@ -113,10 +111,3 @@ def _older(count: int) -> str:
         return ""
     workers = "1 worker of nginx serves" if count == 1 else f"{count} workers of nginx serve"
     return f"{workers} old connections still, by the colors of before a reload"
-
-
-def _spoken(spec: ProxySpec, lacking: tuple[str, ...], shown: int | None) -> str:
-    left = len(lacking[shown:]) if shown is not None else 0
-    more = f"\n  … and {left} more: `bgctl check` names all" if left else ""
-    lines = "".join(f"\n  {line}" for line in lacking[:shown])
-    return f"{spec.config} lacks (`bgctl init nginx` prints all lines):{lines}{more}"

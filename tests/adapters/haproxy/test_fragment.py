@@ -11,9 +11,10 @@ import pytest
 
 from orchestrator.adapters.haproxy import lua, names
 from orchestrator.adapters.haproxy.fragment import fragment, sections
-from orchestrator.adapters.haproxy.missing import missing, told_of
+from orchestrator.adapters.haproxy.missing import missing, sizes
 from orchestrator.core.model import Color, Hold, Host, Placement, Policy, Site
 from orchestrator.proxies import addresses
+from orchestrator.proxies.lacking import told_of
 from tests.adapters.envoy.edge import service
 from tests.adapters.haproxy.place import DEFAULTS, MAPS, SOCKET, site
 
@@ -64,11 +65,11 @@ def test_in_an_empty_file_everything_is_missing(described: Site) -> None:
 def test_a_section_that_is_not_there_is_told_in_one_line(described: Site) -> None:
     spec = described.proxies[0]
     heads = [section.head for section in sections(described, spec)]
-    told = told_of(missing("", described, spec), described, spec)
+    told = told_of(missing("", described, spec), sizes(described, spec))
     assert [line.partition(": ")[0] for line in told] == heads
     text = fragment(described, spec).replace("option redispatch 1", "", 1)
     lacking = missing(text, described, spec)
-    assert told_of(lacking, described, spec) == lacking
+    assert told_of(lacking, sizes(described, spec)) == lacking
 
 
 def test_what_the_user_made_of_it_is_the_users(described: Site) -> None:

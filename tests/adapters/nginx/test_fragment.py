@@ -12,9 +12,10 @@ from bg_agent.nginx import text_of
 
 from orchestrator.adapters.nginx import names
 from orchestrator.adapters.nginx.fragment import Block, blocks, fragment
-from orchestrator.adapters.nginx.missing import missing, told_of
+from orchestrator.adapters.nginx.missing import missing, sizes
 from orchestrator.adapters.nginx.remarks import remark
 from orchestrator.core.model import Color, Pin, Route, Site, Use
+from orchestrator.proxies.lacking import told_of
 from tests.adapters.envoy.edge import service
 from tests.adapters.nginx.place import head, site
 
@@ -95,7 +96,7 @@ def test_in_an_empty_file_everything_is_missing_and_told_block_by_block(describe
     spec = described.proxies[0]
     lacking = missing("", described, spec)
     assert len(lacking) == len(needed(described))
-    told = told_of(lacking, described, spec)
+    told = told_of(lacking, sizes(described, spec))
     assert len(told) == len(blocks(described, spec))
     assert "upstream bg.shop.web.blue: all of its 2 lines" in told
 
