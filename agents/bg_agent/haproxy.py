@@ -12,7 +12,7 @@ import os
 import socket
 import time
 
-from bg_agent import disk
+from bg_agent import disk, host
 from bg_agent.trouble import Refused
 
 TYPE_CHECKING = False
@@ -47,9 +47,7 @@ class Runtime:
                 line.sendall(command.encode("ascii") + b"\n")
                 return _all(line).decode("utf-8", "replace")
         except PermissionError:
-            raise Refused(
-                "the socket %s of HAProxy may not be used by this user" % self.path, "not-permitted"
-            ) from None
+            raise Refused(_not_ours(self.path), "not-permitted") from None
         except OSError as error:
             why = error.strerror or "it does not answer"
             raise Away("HAProxy does not answer at %s: %s" % (self.path, why)) from None
@@ -125,6 +123,20 @@ class Runtime:
         return found
 
 
+def _not_ours(path: str) -> str:
+    """What lets this user at the socket: the group it belongs to, where it has one of its own."""
+    import grp
+
+    me, why = host.user(), "%s may not use the socket %s of HAProxy" % (host.user(), path)
+    try:
+        group = grp.getgrgid(os.stat(path).st_gid).gr_name
+    except (KeyError, OSError):
+        return why
+    if group == "root":
+        return why + ": give it a `group` of its own in haproxy.cfg, and this user that group"
+    return "%s: run `usermod -aG %s %s` there as root" % (why, group, me)
+
+
 def _all(line: socket.socket) -> bytes:
     data, until = bytearray(), time.monotonic() + ANSWER_S
     while True:
@@ -169,10 +181,6 @@ class Files:
             return None, True
         entries = parsed(data)
         return entries, data == text_of(entries)
-
-    def begin(self) -> None:
-        if not os.path.isdir(self.folder):
-            disk.make_folder(self.folder, 0o755)
 
     def write_beside(self, entries: dict[str, str]) -> None:
         disk.write_beside(self.colors, text_of(entries))

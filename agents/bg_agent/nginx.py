@@ -243,10 +243,6 @@ class Colors:
         lines.update((key, (variables[key], color)) for key, color in entries.items())
         return text_of(lines)
 
-    def begin(self) -> None:
-        if not os.path.isdir(self.folder):
-            disk.make_folder(self.folder, 0o755)
-
     def note_cut(self, count: int) -> None:
         """What a reload cut short; the newest twenty are kept."""
         kept = [*self.cut(), count][-20:]

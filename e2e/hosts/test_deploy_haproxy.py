@@ -47,6 +47,12 @@ def serving(bare: Behind) -> Behind:
 
 
 def test_a_deploy_where_lines_are_missing_says_which_and_touches_nothing(bare: Behind) -> None:
+    """And before that, what opens the proxies to it."""
+    closed = _flat(bare.bg("check").err)
+    for proxy in bare.fleet.proxies:
+        assert f"{proxy.name}: deploy may not use the socket /run/haproxy/admin.sock" in closed
+    assert "`usermod -aG haproxy deploy`" in closed
+    assert "`install -d -o deploy /etc/haproxy/bg`" in closed
     bare.open_proxies()
     first, second = bare.fleet.proxies
     refused = bare.bg("deploy", "1")

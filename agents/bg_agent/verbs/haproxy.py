@@ -53,7 +53,7 @@ def proxy_lay(call: Call) -> dict[str, Any]:
     services = call.asked.names("services", 1000)
     with call.fence.holding():
         files = proxy.files
-        files.begin()
+        proxied.begin(files.folder)
         if files.read_colors()[0] is None:
             running = _unless_away(proxy) or {}
             entries = {key: running.get(key, NOBODY) for key in keys}
@@ -71,12 +71,18 @@ def proxy_config(call: Call) -> dict[str, Any]:
     proxy = _Proxy(call.asked)
     path = proxied.path(call.asked, "config")
     with call.fence.holding():
+        closed = proxied.why_closed(proxy.files.folder)
         try:
             pid = proxy.runtime.pid()
             maps = proxy.runtime.ask("show map")
             servers = proxy.runtime.servers(proxy.prefix)
+        except Refused as refused:
+            why = "; ".join(one for one in (refused.why, closed) if one)
+            raise Refused(why, "not-permitted") from None
         except Away as away:
             return {"up": False, "why": str(away), "text": _texts([path]), "files": [path]}
+        if closed:
+            raise Refused(closed, "not-permitted")
         found = haproxy.started_with(pid) or [path]
         all_maps = (proxy.files.colors, proxy.files.holds, proxy.files.waits)
         loaded = [name for name in all_maps if "(%s)" % name in maps]
@@ -128,7 +134,7 @@ def proxy_prepare(call: Call) -> dict[str, Any]:
         base = file if file is not None and whole else running or file or {}
         wanted = {key: changes.get(key, base.get(key, NOBODY)) for key in keys}
         before = {key: (running or base).get(key, NOBODY) for key in keys}
-        proxy.files.begin()
+        proxied.begin(proxy.files.folder)
         proxy.files.write_beside(wanted)
         answer: dict[str, Any] = {"pid": 0, "version": 0, "why": why}
         if pid:

@@ -63,7 +63,7 @@ def nginx_lay(call: Call) -> dict[str, Any]:
         file, _ = proxy.colors.read()
         lacking = {key: NOBODY for key in keys if key not in (file or {})}
         if lacking or file is None:
-            proxy.colors.begin()
+            proxied.begin(proxy.colors.folder)
             runs = _unless_away(proxy)
             laid = {key: runs.get(key, NOBODY) if file is None else NOBODY for key in lacking}
             disk.write(proxy.colors.at, proxy.colors.written(laid, variables), disk.READABLE)
@@ -74,6 +74,7 @@ def nginx_config(call: Call) -> dict[str, Any]:
     """`text`: what `nginx -T` prints. `why`: why it prints nothing, or nobody has the lines."""
     proxy = _Proxy(call)
     with call.fence.holding():
+        proxied.refuse_closed(proxy.colors.folder)
         done = proxy.command("-T", "-q", keep=CONFIG_MAX)
         text = _shorter(done.out.decode("utf-8", "replace"))
         if done.cut or len(text) > TEXT_MAX:
@@ -119,7 +120,7 @@ def nginx_prepare(call: Call) -> dict[str, Any]:
         base = file if file is not None and whole else runs or file or {}
         wanted = {key: changes.get(key, base.get(key, NOBODY)) for key in keys}
         before = {key: (runs or base).get(key, NOBODY) for key in keys}
-        proxy.colors.begin()
+        proxied.begin(proxy.colors.folder)
         disk.write_beside(proxy.colors.at, proxy.colors.written(wanted, variables))
         if process and not (runs == wanted == file):
             _refuse_untested(proxy)

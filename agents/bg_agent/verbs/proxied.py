@@ -1,13 +1,17 @@
-"""Reading what every proxy is told, whatever program it is: paths, keys of colors, colors.
+"""What is the same of every proxy, whatever program it is: paths, keys of colors, colors, and the
+folder where the colors lie.
 
 The one rule: nothing of a request gets into a file of a proxy that is not of this closed shape.
 """
 
 from __future__ import annotations
 
+import os
 import re
 
+from bg_agent import disk, host
 from bg_agent.asked import Asked, bad
+from bg_agent.trouble import Refused
 
 PATH = re.compile(r"/[A-Za-z0-9._/+-]{1,200}")
 KEY = re.compile(r"[a-z][a-z0-9-]{0,30}(\.(blue|green)\.[a-z][a-z0-9-]{0,30})?")
@@ -33,3 +37,30 @@ def colors(asked: Asked, key: str) -> dict[str, str]:
     if not all(value in COLORS for value in given.values()):
         raise bad("%s: blue, green or none" % key)
     return {str(name): str(value) for name, value in given.items()}
+
+
+def begin(folder: str) -> None:
+    """Made where it is missing. `Refused`, with what to do, where nothing can be written there."""
+    refuse_closed(folder)
+    disk.make_folder(folder, 0o755)
+
+
+def refuse_closed(folder: str) -> None:
+    why = why_closed(folder)
+    if why:
+        raise Refused(why, "not-permitted")
+
+
+def why_closed(folder: str) -> str:
+    """Why bg cannot write there, and what to do; empty: it can. Tries nothing."""
+    there = disk.nearest(folder)
+    missing = there != folder and os.path.lexists(folder)
+    if os.access(there, os.W_OK | os.X_OK) and not missing:
+        return ""
+    me = host.user()
+    return "%s may not write in %s: run `install -d -o %s %s` there as root" % (
+        me,
+        folder,
+        me,
+        folder,
+    )
