@@ -50,6 +50,8 @@ class SshHosts:
                 said = await self._agents.ask(
                     host, "hello", {"site": self._site.name, "closely": True}
                 )
+                if not self._placed_on(host.name):
+                    said = {**said, "trouble": None}  # it asks what units need, and none are here
                 found = _said(host, said, journal)
                 if found.wrong is Wrong.GONE or not self._placed_on(host.name):
                     return found

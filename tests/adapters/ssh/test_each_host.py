@@ -70,6 +70,19 @@ async def test_a_host_with_another_key_hides_no_other(each: Each) -> None:
     assert "web2" in seen[1].why
 
 
+async def test_what_units_need_is_no_trouble_of_a_host_where_none_are(each: Each) -> None:
+    """A proxy."""
+    for server in each.shop.servers:
+        server.system.trouble("broken", "Failed to connect to bus")
+    first = tuple(
+        replace(s, placement=replace(s.placement, count=1, hosts=("web1",)))
+        for s in each.shop.site.services
+    )
+    each.shop.site = replace(each.shop.site, services=first)
+    seen = await each.hosts().look(BOTH)
+    assert [host.wrong for host in seen] == [Wrong.TROUBLE, None]
+
+
 async def test_a_host_of_another_journal_is_said_so_and_still_looked_at(each: Each) -> None:
     """S86"""
     seen = await each.hosts("another").look(BOTH)
