@@ -20,7 +20,7 @@ from e2e.hosts import traces
 from e2e.hosts.behind import COLORS, Behind
 from e2e.hosts.fleet import Fleet
 from e2e.hosts.host import Host
-from orchestrator.adapters.haproxy.flips import BACK_S, FOLLOW_S
+from orchestrator.adapters.haproxy.switch import PATIENCE
 
 pytestmark = pytest.mark.timeout(400)
 OLD, NEW = "1 1", "2 2"
@@ -197,7 +197,7 @@ def test_a_proxy_that_is_cut_off_in_the_middle_of_a_flip_leaves_no_mixture_that_
         two.blackhole()
         switching.send_signal(signal.SIGCONT)
         mixed_s = _how_long(lambda: serving.asked(one) == NEW)
-        assert mixed_s < FOLLOW_S + BACK_S + 1
+        assert mixed_s < PATIENCE.follow_s + PATIENCE.back_s + 1
         two.heal()
         out, err = switching.communicate(timeout=120)
     assert switching.returncode in (0, 3), (out, err)
@@ -207,7 +207,7 @@ def test_a_proxy_that_is_cut_off_in_the_middle_of_a_flip_leaves_no_mixture_that_
 
 def _how_long(true: Callable[[], bool]) -> float:
     """From when it is so, within a moment, until it is not any more."""
-    until = time.monotonic() + FOLLOW_S
+    until = time.monotonic() + PATIENCE.follow_s
     while not true():
         assert time.monotonic() < until, "it never was so"
     began = time.monotonic()

@@ -14,7 +14,7 @@ from e2e.hosts import traces
 from e2e.hosts.behind_nginx import BehindNginx
 from e2e.hosts.fleet import Fleet
 from e2e.load import Load
-from orchestrator.adapters.nginx.switch import BACK_S, FOLLOW_S
+from orchestrator.adapters.nginx.switch import PATIENCE
 
 pytestmark = pytest.mark.timeout(400)
 OLD, NEW = "1 1", "2 2"
@@ -138,6 +138,6 @@ def test_where_one_proxy_is_cut_off_no_mixture_stays(serving: BehindNginx) -> No
     switched = serving.bg("switch")
     assert switched.code in (3, 4), switched
     two.heal()
-    within_s = FOLLOW_S + BACK_S
+    within_s = PATIENCE.follow_s + PATIENCE.back_s
     agreed = {"proxy1": OLD, "proxy2": OLD}
     traces.wait_until(lambda: serving.answers() == agreed, within_s, "the proxies do not agree")

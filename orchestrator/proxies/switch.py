@@ -16,6 +16,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 from orchestrator.core.model import Color, Pin, ProxySpec, Share, Site
 from orchestrator.core.sight import SwitchSeen
@@ -25,8 +26,10 @@ from orchestrator.proxies.far import named
 from orchestrator.proxies.flips import Change, Patience, all_of, flip
 from orchestrator.proxies.proxy import Looked, Proxy
 
+P = TypeVar("P", bound=Proxy)
 
-class ProxySwitch:
+
+class ProxySwitch(Generic[P]):
     """The verbs of `ports.switch.Switch` that are the same for every program."""
 
     program = ""  # what people call it
@@ -34,7 +37,7 @@ class ProxySwitch:
     def __init__(
         self,
         site: Site,
-        proxies: Mapping[str, tuple[Proxy, ...]],
+        proxies: Mapping[str, tuple[P, ...]],
         patience: Patience,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -56,7 +59,7 @@ class ProxySwitch:
         """Whether what holds there now is a dead driver's."""
         return False
 
-    def _held_at(self, proxy: Proxy) -> tuple[str, ...]:
+    def _held_at(self, proxy: P) -> tuple[str, ...]:
         """What has to be held there for a flip to be made."""
         return ()
 
@@ -204,7 +207,7 @@ class ProxySwitch:
         return f"http://{addresses.reached_at(spec)}:{port}{path}"
 
     @property
-    def _everyone(self) -> tuple[Proxy, ...]:
+    def _everyone(self) -> tuple[P, ...]:
         return tuple(proxy for each in self._proxies.values() for proxy in each)
 
 

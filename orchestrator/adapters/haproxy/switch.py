@@ -13,7 +13,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from orchestrator.adapters.haproxy import flips
 from orchestrator.adapters.haproxy.proxy import Proxy
 from orchestrator.adapters.haproxy.standing import Hold as Standing
 from orchestrator.core.model import Hold, Site
@@ -22,11 +21,12 @@ from orchestrator.ports.trouble import Refused
 from orchestrator.proxies import addresses
 from orchestrator.proxies.far import Far
 from orchestrator.proxies.flips import Patience
-from orchestrator.proxies.proxy import Proxy as AnyProxy
 from orchestrator.proxies.switch import ProxySwitch
 
+PATIENCE = Patience(follow_s=2.0, back_s=2.0)  # a flip takes milliseconds
 
-class HaproxySwitch(ProxySwitch):
+
+class HaproxySwitch(ProxySwitch[Proxy]):
     """`ports.switch.Switch` on the HAProxies of a site (`site.proxies`)."""
 
     program = "HAProxy"
@@ -36,15 +36,14 @@ class HaproxySwitch(ProxySwitch):
         site: Site,
         far: Far,
         *,
-        follow_s: float = flips.FOLLOW_S,
+        patience: Patience = PATIENCE,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`follow_s`: how long a proxy that does not follow is asked again."""
-        self._own = {
+        proxies = {
             spec.name: tuple(Proxy(site, spec, host, far) for host in spec.hosts)
             for spec in site.proxies
         }
-        super().__init__(site, self._own, Patience(follow_s, flips.BACK_S), now)
+        super().__init__(site, proxies, patience, now)
         self._standing: Standing | None = None
         self._waited: tuple[float, ...] = ()
 
@@ -56,10 +55,9 @@ class HaproxySwitch(ProxySwitch):
     def _ends_holds(self) -> bool:
         return self._standing is None
 
-    def _held_at(self, proxy: AnyProxy) -> tuple[str, ...]:
+    def _held_at(self, proxy: Proxy) -> tuple[str, ...]:
         standing = self._standing
-        mine = next((p for p in standing.proxies if p is proxy), None) if standing else None
-        return standing.at(mine) if standing and mine else ()
+        return standing.at(proxy) if standing and proxy in standing.proxies else ()
 
     # -- Time --------------------------------------------------------------------------------
 
@@ -67,7 +65,7 @@ class HaproxySwitch(ProxySwitch):
         if self._site.policy.hold is None:
             raise Refused("the switch was made without a hold: the site file asks for none")
         await self._end_hold()
-        concerned = [proxy for proxy in self._everywhere if _has_any(proxy, services)]
+        concerned = [proxy for proxy in self._everyone if _has_any(proxy, services)]
         standing, self._waited = Standing(concerned, services, epoch), ()
         began_s = self._now()
         await standing.begin(hold.for_s)
@@ -88,10 +86,6 @@ class HaproxySwitch(ProxySwitch):
         standing, self._standing = self._standing, None
         if standing is not None:
             self._waited += await standing.end()
-
-    @property
-    def _everywhere(self) -> tuple[Proxy, ...]:
-        return tuple(proxy for each in self._own.values() for proxy in each)
 
 
 def _has_any(proxy: Proxy, services: tuple[str, ...]) -> bool:

@@ -19,12 +19,11 @@ from orchestrator.proxies.far import Far
 from orchestrator.proxies.flips import Patience
 from orchestrator.proxies.switch import ProxySwitch
 
-FOLLOW_S = 5.0  # how long those that do not follow are asked again: a reload takes 0.2 s and more
-BACK_S = 5.0  # how long those that did are asked to go back
+PATIENCE = Patience(follow_s=5.0, back_s=5.0)  # a reload takes 0.2 s and more
 CANNOT_HOLD = "nginx cannot stop time: it has nothing that makes requests wait"
 
 
-class NginxSwitch(ProxySwitch):
+class NginxSwitch(ProxySwitch[Proxy]):
     """`ports.switch.Switch` on the nginxes of a site (`site.proxies`)."""
 
     program = "nginx"
@@ -34,21 +33,20 @@ class NginxSwitch(ProxySwitch):
         site: Site,
         far: Far,
         *,
-        follow_s: float = FOLLOW_S,
+        patience: Patience = PATIENCE,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`follow_s`: how long a proxy that does not follow is asked again."""
-        self._own = {
+        proxies = {
             spec.name: tuple(Proxy(site, spec, host, far) for host in spec.hosts)
             for spec in site.proxies
         }
-        super().__init__(site, self._own, Patience(follow_s, BACK_S), now)
+        super().__init__(site, proxies, patience, now)
 
     def remarks(self) -> tuple[str, ...]:
         """With what the last reloads cut short, where the proxies were looked at before."""
         return tuple(
             remark(name, tuple(cut for proxy in proxies for cut in proxy.cuts))
-            for name, proxies in self._own.items()
+            for name, proxies in self._proxies.items()
         )
 
     async def examined(self) -> tuple[tuple[bool, str], ...]:

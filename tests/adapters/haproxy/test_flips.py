@@ -14,6 +14,7 @@ import pytest
 from orchestrator.adapters.haproxy.proxy import Proxy
 from orchestrator.ports.trouble import Refused, Superseded, Unreachable
 from orchestrator.proxies.far import Args
+from orchestrator.proxies.flips import Patience
 from tests.adapters.haproxy.place import ALL_BLUE, ALL_GREEN, Near, Place, new_place
 
 BOTH_BLUE = {"web": ALL_BLUE, "api": ALL_BLUE}
@@ -61,7 +62,7 @@ async def test_where_one_does_not_follow_the_others_are_taken_back_within_a_boun
     place: Place,
 ) -> None:
     place.near.between = failing("proxy2", "proxy_send", 9e9, lambda: Unreachable("cut"))
-    switch, began = place.another(follow_s=0.3), time.monotonic()
+    switch, began = place.another(patience=Patience(0.3, 0.5)), time.monotonic()
     with pytest.raises(Unreachable, match=r"proxy2: cut.*not all could be taken back: proxy2"):
         await switch.send(BOTH_GREEN, {}, 1)
     assert time.monotonic() - began < 4
@@ -88,7 +89,7 @@ async def test_a_proxy_that_does_not_answer_makes_no_mixture_last(place: Place) 
             assert not said["flipped"]
             arrived.set()
 
-    switch = place.another(Slow(place.folder, place.site.name), follow_s=0.3)
+    switch = place.another(Slow(place.folder, place.site.name), patience=Patience(0.3, 2.0))
     began = time.monotonic()
     with pytest.raises(Unreachable, match=r"proxy2: no answer within 0.3 s.*all were taken back"):
         await switch.send(BOTH_GREEN, {}, 1)
@@ -129,7 +130,7 @@ async def test_a_haproxy_that_dies_in_the_middle_comes_back_in_the_color_of_the_
 
     place.near.between = failing("proxy2", "proxy_send", 1, dies)
     with pytest.raises(Unreachable, match="all were taken back"):
-        await place.another(follow_s=0.3).send(BOTH_GREEN, {}, 1)
+        await place.another(patience=Patience(0.3, 2.0)).send(BOTH_GREEN, {}, 1)
     place.start("proxy2")
     assert set(colors(place).values()) == {"blue blue"}
     assert (await place.switch.look(None)).up

@@ -15,6 +15,7 @@ import pytest
 from orchestrator.adapters.nginx.proxy import Proxy
 from orchestrator.core.model import Color, Pin
 from orchestrator.ports.trouble import Refused, Unreachable
+from orchestrator.proxies.flips import Patience
 from tests.adapters.haproxy.test_flips import failing
 from tests.adapters.nginx.place import ALL_BLUE, ALL_GREEN, Place, new_place
 
@@ -71,7 +72,7 @@ async def test_where_one_does_not_follow_the_others_are_taken_back_within_a_boun
     place: Place,
 ) -> None:
     place.near.between = failing("proxy2", "nginx_send", 9e9, lambda: Unreachable("cut"))
-    switch, began = place.another(follow_s=0.5), time.monotonic()
+    switch, began = place.another(patience=Patience(0.5, 1.0)), time.monotonic()
     with pytest.raises(Unreachable, match=r"proxy2: .*not all could be taken back: proxy2"):
         await switch.send(BOTH_GREEN, {}, 1)
     assert time.monotonic() - began < 8
@@ -103,7 +104,7 @@ async def test_a_reload_that_nginx_refuses_leaves_the_file_and_takes_the_others_
     file = place.colors("proxy2").read_bytes()
     place.near.between = between
     with pytest.raises(Unreachable, match=r'proxy2: nginx .*"no_such_thing".*all were taken back'):
-        await place.another(follow_s=0.3).send(BOTH_GREEN, {}, 1)
+        await place.another(patience=Patience(0.3, 2.0)).send(BOTH_GREEN, {}, 1)
     assert set(colors(place).values()) == {"blue blue"}
     assert place.colors("proxy2").read_bytes() == file
 
@@ -147,7 +148,7 @@ async def test_an_nginx_that_dies_in_the_middle_comes_back_in_the_color_of_the_o
 
     place.near.between = failing("proxy2", "nginx_send", 1, dies)
     with pytest.raises(Unreachable, match="all were taken back"):
-        await place.another(follow_s=0.5).send(BOTH_GREEN, {}, 1)
+        await place.another(patience=Patience(0.5, 5.0)).send(BOTH_GREEN, {}, 1)
     place.start("proxy2")
     assert set(colors(place).values()) == {"blue blue"}
     assert (await place.switch.look(None)).up
