@@ -128,7 +128,7 @@ def plan(
 def plan_retire(site: Site, services: tuple[str, ...], sighting: Sighting) -> Plan | Unplannable:
     """Stop what runs on the idle colors of these services."""
     if sighting.unreached or not sighting.switch.up:
-        return _unseen(sighting)
+        return _unseen(sighting, site)
     parts = tuple(
         part
         for service in services
@@ -183,17 +183,19 @@ def _flip_back(drift: Drift, wanted: Share, sighting: Sighting) -> Flip:
 # -- Seeing --------------------------------------------------------------------------------
 
 
-def _unseen(sighting: Sighting) -> Unplannable:
+def _unseen(sighting: Sighting, site: Site | None = None) -> Unplannable:
+    hosts = site.hosts if site else ()
+    gone = " Where a host is gone, `bgctl without HOST` goes on without it." if hosts else ""
     what = "; ".join(sighting.unreached) or sighting.switch.note or "the switch does not answer"
     return Unplannable(
         f"not everything could be seen: {what}",
-        "Mend that first; `bgctl check` says what is wrong.",
+        "Mend that first; `bgctl check` says what is wrong." + gone,
     )
 
 
 def _cannot_see(site: Site, wish: Wish, sighting: Sighting) -> Unplannable | None:
     if sighting.unreached:
-        return _unseen(sighting)
+        return _unseen(sighting, site)
     for wanted in wish.wanted:
         share = sighting.share(wanted.service)
         if share.split:

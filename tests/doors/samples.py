@@ -421,6 +421,16 @@ def silent_switch() -> Story:
 
 
 @remembered
+def silent_host() -> Story:
+    """A host does not answer: nothing is known of what is on it, and that is not nothing."""
+    story = switched()
+    seen = tuple(one for one in story.sighting.installations if one.service != "web")
+    why = ("web3 does not answer",)
+    story.sighting = replace(story.sighting, installations=seen, unreached=why)
+    return story
+
+
+@remembered
 def on_demand() -> Story:
     """One of many instances runs another release, and one was never started."""
     story = first()
@@ -452,6 +462,7 @@ ALL = {
     "past-the-standby": past_the_standby,
     "instant-backout": instant_backout,
     "silent-switch": silent_switch,
+    "silent-host": silent_host,
     "on-demand": on_demand,
 }
 DRIVEN = ("proving", "soaking", "not-well")

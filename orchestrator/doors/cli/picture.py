@@ -82,8 +82,10 @@ def who_serves(chronicle: Chronicle, sighting: Sighting | None) -> tuple[Serves,
 
 
 def _seen(service: str, chronicle: Chronicle, sighting: Sighting) -> Serves:
-    share = sighting.share(service)
+    share, known = sighting.share(service), chronicle.serves(service)
     release = sighting.at(service, share.live).current if share.live else None
+    if known and known.color is share.live and not sighting.saw(service, known.color):
+        return Serves(service, share, known.release, seen=False)
     return _counted(Serves(service, share, release, seen=True), chronicle, sighting)
 
 

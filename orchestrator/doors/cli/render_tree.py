@@ -55,6 +55,10 @@ def _service(service: Service, picture: Picture, paper: Paper, last: bool) -> st
 def _color(seen: InstallationSeen, picture: Picture, paper: Paper, brief: bool) -> list[str]:
     branch, trunk = ("└─", "   ") if seen.color is Color.GREEN else ("├─", "│  ")
     name = paper.ink(INK_OF[seen.color], seen.color.value.ljust(5))
+    looked = picture.sighting
+    if looked and looked.unreached and not looked.saw(seen.service, seen.color):
+        known = f"  {_known(seen, picture).ljust(6)}  {_share(seen, picture).rjust(5)}  "
+        return [f"{branch} {name}{known}{paper.ink(Ink.BAD, 'was not seen')}"]
     if seen.current is None and seen.empty:
         return [f"{branch} {name}  {paper.ink(Ink.FAINT, 'empty')}"]
     release = harmless(seen.current.version) if seen.current else "?"
@@ -70,6 +74,14 @@ def _color(seen: InstallationSeen, picture: Picture, paper: Paper, brief: bool) 
     else:
         below = [running, *below]
     return [line, *(f"{trunk}  {text}" for text in below)]
+
+
+def _known(seen: InstallationSeen, picture: Picture) -> str:
+    """The release that is there as far as the journal knows."""
+    chronicle = picture.chronicle
+    there = (chronicle.serves(seen.service), chronicle.standby(seen.service))
+    found = next((one.release for one in there if one and one.color is seen.color), None)
+    return harmless(found.version) if found else "?"
 
 
 def _share(seen: InstallationSeen, picture: Picture) -> str:
