@@ -81,6 +81,18 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
+class Astray:
+    """A host that a switch sends new requests to though it was taken out, or does not (`shut`)
+    though nobody took it out.
+    """
+
+    host: str
+    shut: bool
+    at: tuple[str, ...]  # its proxies, by the names of their hosts
+    of: tuple[tuple[str, Color], ...]  # (service, color) that it is about
+
+
+@dataclass(frozen=True, slots=True)
 class SwitchSeen:
     """What every switch says, merged.
 
@@ -92,6 +104,15 @@ class SwitchSeen:
     connections: tuple[Connections, ...] = ()
     up: bool = True
     note: str = ""  # for people: what is wrong
+    astray: tuple[Astray, ...] = ()
+    lingering: tuple[tuple[str, int], ...] = ()  # (host taken out, requests it still answers)
+
+    def share(self, service: str) -> Share:
+        return next((share for name, share in self.shares if name == service), Share())
+
+    def open_connections(self, service: str, color: Color) -> int:
+        here = (service, color)
+        return sum(c.open for c in self.connections if (c.service, c.color) == here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +147,10 @@ class Sighting:
         return next((r for r in self.runs if (r.step, r.host) == (step, host)), None)
 
     def share(self, service: str) -> Share:
-        return next((share for name, share in self.switch.shares if name == service), Share())
+        return self.switch.share(service)
 
     def pin(self, pin: Pin) -> Color | None:
         return next((color for seen, color in self.switch.pins if seen == pin), None)
-
-    def open_connections(self, service: str, color: Color) -> int:
-        return sum(
-            c.open for c in self.switch.connections if (c.service, c.color) == (service, color)
-        )
 
 
 # -- What a sighting says about a step -----------------------------------------------------

@@ -18,7 +18,6 @@ from orchestrator.core.rollout import Rollout
 from orchestrator.core.steps import title
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.perform import perform
-from orchestrator.engine.world import survey
 from orchestrator.ports.trouble import Raced, Refused, Unreachable
 
 FOLLOW_S = 0.2  # how often a wait looks for news
@@ -72,6 +71,7 @@ async def _read_on(driver: Driver) -> Rollout | None:
 async def _wait(driver: Driver, wait: Wait) -> None:
     """Sleep until the wait is over, there is news, or somebody asks us to stop."""
     clock = driver.world.clock
+    driver.forget()
     while not driver.stop.is_set() and not await driver.catch_up():
         now = clock.now()
         if wait.until_s is not None and now >= wait.until_s:
@@ -81,8 +81,8 @@ async def _wait(driver: Driver, wait: Wait) -> None:
 
 
 async def _look_back(driver: Driver) -> None:
-    """The first survey of this drive: it raises the epoch everywhere before anything is decided."""
-    sighting = await survey(driver.world, driver.epoch)
+    """The first look of this drive: it raises the epoch everywhere before anything is decided."""
+    sighting = await driver.look()
     rollout = driver.chronicle.open
     if rollout is not None and any(s.placement.away for s in rollout.site.services):
         with contextlib.suppress(Refused, Unreachable):  # a switch sends nobody to who is away
@@ -92,7 +92,7 @@ async def _look_back(driver: Driver) -> None:
     if not sighting.switch.up:  # after a reboot, say: nobody else would start it
         with contextlib.suppress(Refused, Unreachable):
             await driver.world.switch.ensure(driver.epoch)
-        sighting = await survey(driver.world, driver.epoch)
+        sighting = await driver.look(anew=True)
     if not sighting.switch.up:
         return
     index = fallen(rollout, sighting)

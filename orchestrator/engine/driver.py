@@ -6,6 +6,9 @@ A *decision* that was raced raises `Raced`: read the news, and decide again. A *
 again, unchanged, after the news; if these carry a younger epoch, `Superseded` says that somebody
 else drives now. The lease is renewed in the background; once it is lost nothing more is written,
 and every effect is refused by the fence of whatever it would have changed.
+
+What was seen after one step is what the next one begins with: looking at many hosts takes longer
+than most of what is done there. The one rule of that: nothing was done, read or waited for since.
 """
 
 from __future__ import annotations
@@ -14,12 +17,28 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 
 from orchestrator.core.chronicle import Chronicle, fold
 from orchestrator.core.record import FACTS, Entry, Record
 from orchestrator.core.rollout import Rollout
-from orchestrator.engine.world import World
+from orchestrator.core.sight import Sighting, SwitchSeen
+from orchestrator.engine.world import World, survey
 from orchestrator.ports.trouble import NoRoom, Raced, Superseded, Trouble
+
+FRESH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen at `at_s`. It is as good as new for as long again as it took to look."""
+
+    sighting: Sighting
+    at_s: float
+    until_s: float
+
+    def fresh(self, now: float) -> bool:
+        return self.at_s <= now < self.until_s and not self.sighting.unreached
 
 
 class Driver:
@@ -32,6 +51,7 @@ class Driver:
         self.last = last
         self.stop = asyncio.Event()
         self.began: set[tuple[int, int, int, bool]] = set()  # what this driver itself began
+        self.seen: Seen | None = None  # None: something was done since
 
     @property
     def rollout(self) -> Rollout:
@@ -43,11 +63,36 @@ class Driver:
         """Read what others wrote; whether there was any."""
         entries = await self.world.journal.news(self.last)
         self._fold(entries)
+        if entries:
+            self.forget()
         return bool(entries)
 
     async def news(self) -> bool:
         """Whether it is time to decide again: somebody wrote, or asked us to stop."""
         return self.stop.is_set() or bool(await self.world.journal.news(self.last))
+
+    async def look(self, *, anew: bool = False) -> Sighting:
+        """Everything, under this epoch; what was seen just now is not looked at again, but `anew`.
+
+        What did not answer is named in `unreached`. Raises `Superseded`.
+        """
+        began = self.world.clock.now()
+        if self.seen is not None and self.seen.fresh(began) and not anew:
+            return self.seen.sighting
+        sighting = await survey(self.world, self.epoch)
+        now = self.world.clock.now()
+        self.seen = Seen(sighting, now, now + max(FRESH_S, now - began))
+        return sighting
+
+    def forget(self) -> None:
+        """What was seen is over: something is done, or asked of somebody, or waited for."""
+        self.seen = None
+
+    def saw_switch(self, switch: SwitchSeen) -> None:
+        """The switch alone was looked at once more."""
+        if self.seen is not None:
+            sighting = replace(self.seen.sighting, switch=switch)
+            self.seen = replace(self.seen, sighting=sighting)
 
     async def write(self, *records: Record) -> None:
         """Append and fold. A lone fact survives a race; everything else raises `Raced`."""

@@ -19,7 +19,7 @@ from orchestrator.core.steps import Part, Retire, Run, Shift, Stage, Start, Step
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import any_answers, described
 from orchestrator.engine.standstill import GivenUp, shift_held
-from orchestrator.engine.world import survey
+from orchestrator.engine.world import look_at_switch
 from orchestrator.ports.trouble import Refused, Superseded, Trouble, Unreachable
 
 Act = Callable[[], Awaitable[tuple[Fact, ...]]]
@@ -91,11 +91,11 @@ async def undo(driver: Driver, step: Step) -> tuple[Fact, ...]:
 
 async def _stop(driver: Driver, parts: tuple[Part, ...]) -> None:
     """Stop these, after one more look at who serves."""
-    sighting = await survey(driver.world, driver.epoch)
-    if not sighting.switch.up:
-        raise Unreachable(f"nobody can say who serves: {sighting.switch.note or 'no answer'}")
+    switch = await look_at_switch(driver.world, driver.epoch)
+    if not switch.up:
+        raise Unreachable(f"nobody can say who serves: {switch.note or 'no answer'}")
     for part in parts:
-        if sighting.share(part.service).of(part.color):
+        if switch.share(part.service).of(part.color):
             who = f"{part.service} {part.color.value}"
             raise Refused(f"{who} has traffic, and what has traffic is never stopped")
     await _side_by_side(driver.world.installation.stop(p, driver.epoch) for p in parts)

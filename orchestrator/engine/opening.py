@@ -20,7 +20,7 @@ from orchestrator.core.sight import Sighting
 from orchestrator.core.steps import Run, Shift, Start
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import who_serves
-from orchestrator.engine.world import World, survey, with_runs
+from orchestrator.engine.world import World, look_at_switch, survey, with_runs
 from orchestrator.ports.trouble import Refused
 
 
@@ -44,10 +44,14 @@ async def consider(
     *,
     policy: Policy,
     by: str,
-    epoch: int | None = None,
+    driver: Driver | None = None,
 ) -> Considered:
-    """What would be done for this wish, and the proof of it. Reads only."""
-    sighting = known(chronicle, await survey(world, epoch))
+    """What would be done for this wish, and the proof of it. Reads only; under the epoch of whoever
+    drives, if somebody does.
+    """
+    epoch = driver.epoch if driver else None
+    seen = await (driver.look(anew=True) if driver else survey(world, None))
+    sighting = known(chronicle, seen)
     planned = _plan(world, wish, sighting, policy=policy, chronicle=chronicle)
     if runs := _that_can_be_looked_at(planned):
         sighting = await with_runs(world, epoch, sighting, runs)
@@ -118,7 +122,9 @@ async def open_rollout(driver: Driver, wish: Wish, *, policy: Policy, by: str) -
         if isinstance(step, Run):
             await world.commands.check(step)
     await _see_to_switch(driver, wish, considered.sighting)
-    if (await survey(world, driver.epoch)).switch.shares != considered.sighting.switch.shares:
+    switch = await look_at_switch(world, driver.epoch)
+    driver.saw_switch(switch)
+    if switch.shares != considered.sighting.switch.shares:
         considered = await _consider_again(driver, wish, policy, by)
     if considered.opened is not None and isinstance(considered.proof, Proof):
         await driver.write(considered.opened)
@@ -137,7 +143,5 @@ async def _see_to_switch(driver: Driver, wish: Wish, sighting: Sighting) -> None
 
 
 async def _consider_again(driver: Driver, wish: Wish, policy: Policy, by: str) -> Considered:
-    """The survey in it carries the epoch: it raises the fence before anything is decided."""
-    return await consider(
-        driver.world, wish, driver.chronicle, policy=policy, by=by, epoch=driver.epoch
-    )
+    """The look carries the epoch: it raises the fence before anything is decided."""
+    return await consider(driver.world, wish, driver.chronicle, policy=policy, by=by, driver=driver)

@@ -229,8 +229,9 @@ async def _ended(driver: Driver, index: int, facts: tuple[Fact, ...] = ()) -> No
 
 
 async def _seen(driver: Driver, step: Step) -> Sighting:
-    runs = (step,) if isinstance(step, Run) else ()
-    return await survey(driver.world, driver.epoch, runs=runs, rollout=driver.rollout.id)
+    if not isinstance(step, Run):
+        return await driver.look()
+    return await survey(driver.world, driver.epoch, runs=(step,), rollout=driver.rollout.id)
 
 
 def _last_try(driver: Driver, kind: Trouble) -> bool:
@@ -248,6 +249,7 @@ async def _tried(
     """
     from orchestrator.engine.patience import patiently
 
+    driver.forget()
     try:
         return None, await (act() if isinstance(step, Run) else patiently(driver.world.clock, act))
     except Superseded:

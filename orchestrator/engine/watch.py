@@ -18,7 +18,7 @@ from orchestrator.core.sight import InstanceSeen, Sighting
 from orchestrator.core.steps import Drain, Part, Prove, Soak, Start
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import any_answers, described, sample, sample_through_switch
-from orchestrator.engine.world import survey
+from orchestrator.engine.world import look_at_switch
 
 RESTARTS_MAX = 3  # a program that was started this often within one watch is in a crash loop
 SAMPLES_KEPT = 64
@@ -90,7 +90,8 @@ class _Round:
     watched: list[_Watched] = field(default_factory=list)
 
     async def look(self) -> None:
-        sighting = await survey(self.driver.world, self.driver.epoch)
+        sighting = await self.driver.look()
+        self.driver.forget()  # what is sampled now takes its time
         for one in self.watched:
             if sighting.saw(one.part.service, one.part.color):
                 one.see(_instance(sighting, one.part, one.instance))
@@ -182,7 +183,8 @@ async def prove_again(driver: Driver) -> Well | Ill:
     The same starts that were found well, and still good.
     """
     prove_at, proof = _proof(driver.rollout)
-    sighting = await survey(driver.world, driver.epoch)
+    sighting = await driver.look()
+    driver.forget()  # whatever is started again while it is proven has to be seen
     if proof.lenient:
         answering = await asyncio.gather(*(any_answers(driver.world, p) for p in proof.parts))
         silent = [p for p, answers in zip(proof.parts, answering, strict=True) if not answers]
@@ -327,10 +329,10 @@ async def drain(driver: Driver, step: Drain, since_s: float) -> Found_:
     clock = driver.world.clock
     quiet = 0
     while True:
-        sighting = await survey(driver.world, driver.epoch)
-        left = [(p, sighting.open_connections(p.service, p.color)) for p in step.parts]
+        switch = await look_at_switch(driver.world, driver.epoch)
+        left = [(p, switch.open_connections(p.service, p.color)) for p in step.parts]
         open_now = sum(n for _, n in left)
-        quiet = 0 if open_now or not sighting.switch.up else quiet + 1
+        quiet = 0 if open_now or not switch.up else quiet + 1
         if quiet >= 2:
             return Well()
         if clock.now() - since_s >= driver.rollout.policy.drain_s:

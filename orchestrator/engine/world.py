@@ -78,6 +78,14 @@ async def survey(
     )
 
 
+async def look_at_switch(world: World, epoch: int | None) -> SwitchSeen:
+    """Who gets traffic, and how much of it is open; no host is asked. Raises `Superseded`."""
+    try:
+        return await world.switch.look(epoch)
+    except (Unreachable, Refused) as away:
+        return SwitchSeen(up=False, note=away.why)
+
+
 async def with_runs(
     world: World, epoch: int | None, sighting: Sighting, runs: tuple[Run, ...]
 ) -> Sighting:

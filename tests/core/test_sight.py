@@ -263,8 +263,8 @@ def test_a_silent_switch_hides_nothing_about_installations_and_the_reverse() -> 
 def test_connections_are_counted_by_color() -> None:
     scene = old()
     scene.connections = {("web", BLUE): 3, ("web", GREEN): 1, ("api", BLUE): 9}
-    assert scene.sighting().open_connections("web", BLUE) == 3
-    assert scene.sighting().open_connections("api", GREEN) == 0
+    assert scene.sighting().switch.open_connections("web", BLUE) == 3
+    assert scene.sighting().switch.open_connections("api", GREEN) == 0
 
 
 def test_an_installation_counts_by_release() -> None:

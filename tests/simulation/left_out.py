@@ -21,6 +21,7 @@ from orchestrator.core.record import FACTS, Asked, Failed, Way, What
 from orchestrator.core.rollout import Rollout
 from orchestrator.core.sight import holds
 from orchestrator.core.steps import Run
+from orchestrator.engine import driver as driving
 from orchestrator.engine import effects, perform, watch
 from orchestrator.engine import world as surveying
 from orchestrator.engine.driver import Driver
@@ -172,15 +173,22 @@ def the_journal_takes_records_of_an_older_driver(patch: pytest.MonkeyPatch) -> N
 
 
 def no_epoch_on_looks(patch: pytest.MonkeyPatch) -> None:
-    survey = surveying.survey
+    survey, look_at_switch = surveying.survey, surveying.look_at_switch
 
     async def bare(world: Any, epoch: int | None, **more: Any) -> Any:
         return await survey(world, None, **more)
 
-    from orchestrator.engine import advance
+    async def bare_switch(world: Any, epoch: int | None) -> Any:
+        return await look_at_switch(world, None)
 
-    for module in (perform, watch, effects, advance):
+    for module in (perform, driving):
         patch.setattr(module, "survey", bare)
+    for module in (watch, effects):
+        patch.setattr(module, "look_at_switch", bare_switch)
+
+
+def what_was_seen_before_an_effect_counts_after_it(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Driver, "forget", lambda self: None)
 
 
 def no_epoch_on_effects(patch: pytest.MonkeyPatch) -> None:

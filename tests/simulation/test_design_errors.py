@@ -154,6 +154,11 @@ ERRORS = (
         left_out.the_journal_takes_records_of_an_older_driver,
         sleepers,
     ),
+    DesignError(
+        "what was seen before an effect counts after it",
+        left_out.what_was_seen_before_an_effect_counts_after_it,
+        deaths,
+    ),
     DesignError("no epoch on looks", left_out.no_epoch_on_looks, sleepers),
     DesignError("no epoch on effects", left_out.no_epoch_on_effects, sleepers),
     DesignError(

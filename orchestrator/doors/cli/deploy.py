@@ -100,6 +100,8 @@ async def _ports_are_free(visit: Visit, wish: Wish) -> None:
     if visit.setting.ready is not None:
         return  # another world than this machine
     from orchestrator.wiring import strangers
+    if all(service.placement.hosts for service in visit.world.site.services):
+        return  # every host is asked for its own, before anything is opened
 
     sighting = await survey(visit.world, None)
     live = {w.service: sighting.share(w.service).live for w in wish.wanted}

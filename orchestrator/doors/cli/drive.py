@@ -70,7 +70,7 @@ async def drive_once(
 async def _advance(visit: Visit, driver: Driver, wait_for: tuple[For, ...]) -> Standing:
     with visit.stops.of(driver):
         standing = await advance(driver, wait_for=wait_for)
-    visit.chronicle, visit.last = driver.chronicle, driver.last
+    visit.chronicle, visit.last, visit.seen = driver.chronicle, driver.last, driver.seen
     if standing.stopped and not visit.stops.asked:
         raise Superseded("its lease was lost")
     return standing

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 Work = Callable[["Visit"], Awaitable[Answer]]
 
+    from pathlib import Path
+    from orchestrator.engine.driver import Seen
+
 
 @dataclass(slots=True)
 class Visit:
@@ -60,6 +63,7 @@ class Visit:
 
     async def recall(self) -> Chronicle:
         """Everything, anew; and the world of the site that counts now."""
+    seen: Seen | None = None  # what was seen last by who drove here
         recalled = await self.world.journal.recall()
         self.chronicle, self.last = recalled.chronicle, recalled.last
         self.told.know(self.chronicle, self.last)
@@ -121,7 +125,7 @@ class Visit:
         chronicle, holder = await self._remembered()
         switch, services = self.world.switch, self.world.site.services
         outer = ((s.name, switch.outer_address(s.name)) for s in services)
-        seen = sighting or await survey(self.world, None)
+        seen = sighting or self._just_seen() or await survey(self.world, None)
         ask = services if chronicle.rollouts else ()  # asking for a preview may choose its port
         inner = (((s.name, c), switch.preview_address(s.name, c)) for s in ask for c in Color)
         return Picture(
@@ -164,6 +168,10 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
     try:
         with stops.listening():
             visit = _arrive(setting, stops)
+    def _just_seen(self) -> Sighting | None:
+        fresh = self.seen is not None and self.seen.fresh(self.world.clock.now())
+        return self.seen.sighting if self.seen and fresh else None
+
             await visit.recall()
             visit.began = visit.last
             answer = await work(visit)
