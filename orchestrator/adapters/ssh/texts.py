@@ -23,10 +23,23 @@ def lines(text: str, most: int) -> str:
 
 
 def together(whys: Iterable[str]) -> str:
-    """What many hosts say, each thing once: what a thousand say nobody reads."""
-    each = tuple(dict.fromkeys(whys))
+    """What many hosts say, each thing once: what a thousand say nobody reads.
+
+    `web1: no room`, said by `web2`, too, is `web1, web2: no room`.
+    """
+    said: dict[str, list[str]] = {}
+    for why in dict.fromkeys(whys):
+        host, colon, what = why.partition(": ")
+        told = colon and " " not in host
+        said.setdefault(what if told else why, []).extend([host] if told else [])
+    each = [f"{_named(hosts)}: {what}" if hosts else what for what, hosts in said.items()]
     more = len(each) - NAMED_MAX
     return "; ".join(each[:NAMED_MAX]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _named(hosts: list[str]) -> str:
+    more = len(hosts) - NAMED_MAX
+    return ", ".join(hosts[:NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
 
 
 def _visible(text: str, most: int) -> str:
