@@ -43,6 +43,8 @@ def find(start: Path) -> Path:
     start = start.absolute()
     if start.is_file():
         return start
+    if not start.exists():
+        raise _unusable(_shown(start), "there is no such file", "`bgctl init` writes a first one")
     for folder in (start, *start.parents):
         for name in NAMES:
             if (folder / name).is_file():

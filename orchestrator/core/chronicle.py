@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from orchestrator.core.model import Color, Pin, Release
+from orchestrator.core.model import Color, Pin, Release, later
 from orchestrator.core.record import (
     Answered,
     Asked,
@@ -39,6 +39,7 @@ class Serving:
     since_s: float
     rollout: int
     hosts: tuple[str, ...] = ()  # that it is placed on; those that are gone are not in `count`
+    port: int = later(0)  # the first of its color; 0: it was not kept yet when it came up
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Standby:
     count: int
     rollout: int  # the rollout that moved the traffic away: its world
     until_s: float | None = None
+    port: int = later(0)  # as of `Serving`
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,8 +306,9 @@ def _moved(chronicle: Chronicle, rollout: Rollout, at_s: float) -> Chronicle:
         if color is None or (release := rollout_release(rollout, flip.service, color)) is None:
             continue
         place = rollout.site.service(flip.service).placement
+        port = place.port(color, 0)
         serving[flip.service] = Serving(
-            flip.service, color, release, place.count, at_s, rollout.id, place.hosts
+            flip.service, color, release, place.count, at_s, rollout.id, place.hosts, port
         )
         ran = flip.back is not None and flip.back.before.running > 0
         if flip.back is not None and ran and rollout.wish.kind is not Kind.MEND:
@@ -325,7 +328,8 @@ def _standby(back: Part, rollout: Rollout, at_s: float) -> Standby:
     keep_s = rollout.policy.standby_s
     until_s = None if keep_s is None else at_s + keep_s
     ran = min(back.count, back.before.running)
-    return Standby(back.service, back.color, back.release, ran, rollout.id, until_s)
+    port = rollout.site.service(back.service).placement.port(back.color, 0)
+    return Standby(back.service, back.color, back.release, ran, rollout.id, until_s, port)
 
 
 # -- What a backout would undo -------------------------------------------------------------

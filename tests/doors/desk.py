@@ -7,6 +7,7 @@ same stories on real processes.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -17,9 +18,11 @@ from typing import Any
 from orchestrator.adapters.memory.clock import SimulatedClock
 from orchestrator.adapters.memory.fuse import Hook, nothing_happens
 from orchestrator.adapters.memory.process import Process
+from orchestrator.adapters.memory.witness import MemoryWitness
 from orchestrator.adapters.memory.world import ILL, WELL, Health
 from orchestrator.adapters.memory.world import World as Truth
 from orchestrator.config.load import load
+from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.model import Site
 from orchestrator.doors.cli import app
 from orchestrator.engine.world import World
@@ -98,6 +101,11 @@ class Desk:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = app.run(["--site", str(self.file), *words], self.ready)
         return Said(code, out.getvalue(), err.getvalue())
+
+    def chronicle(self) -> Chronicle:
+        """What all that was done so far adds up to."""
+        journal = self.ready(load(self.file), witness=MemoryWitness()).journal
+        return asyncio.run(journal.recall()).chronicle
 
     def ready(self, site: Site, *, witness: Witness) -> World:
         """A process of its own for each world, as for each command."""

@@ -189,3 +189,23 @@ def test_deploy_and_backout_fifty_times_leave_nothing_over(machine: Machine) -> 
     }
     assert staged == {"1"}
     assert machine.answers() == "1"
+
+
+def test_a_file_that_changed_its_ports_or_leads_to_another_journal_does_not_lose_the_way_back(
+    machine: Machine,
+) -> None:
+    machine("deploy", "1")
+    machine("deploy", "2", "--switch")
+    file, blue, green = machine.folder / "bg.yaml", machine.edge + 1, machine.edge + 3
+    text = (
+        file.read_text().replace(f"blue: {blue}", "blue: X").replace(f"green: {green}", "green: Y")
+    )
+    text = text.replace("X", str(green)).replace("Y", str(blue))
+    for old, new in (("site: small", "site: mall"), ("state: state", "state: other")):
+        file.write_text(text.replace(old, new))
+        said = machine("status")
+        assert "web 2 serves on green; the way back to 1 is open" in said.out
+        assert "going by the site as of" in said.err
+    file.write_text(text)
+    assert machine("backout").code == Exit.DONE
+    assert machine.answers() == "1"

@@ -47,7 +47,7 @@ def backout(
             return await _turn(visit, rollout, why)
         return await _undo_closed(visit, to or [])
 
-    run(ctx, work)
+    run(ctx, work, needs_file=False)
 
 
 # -- An open rollout -----------------------------------------------------------------------
@@ -112,10 +112,34 @@ async def _one_back(visit: Visit) -> Wish:
     found = backout_of(visit.chronicle)
     if isinstance(found, Nothing):
         raise _nothing(found)
+    _knows(visit, tuple(service for service, _ in found.wanted))
     visit.say(_undoes(found))
     sighting = await survey(visit.world, None)
     wanted = tuple(_wanted(visit, *pair, sighting) for pair in found.wanted)
     return Wish(wanted, Kind.BACKOUT, undoes=found.undoes.id)
+
+
+def _knows(visit: Visit, services: tuple[str, ...]) -> None:
+    """Where the file has no such service any more, the site of before is gone back to."""
+    from orchestrator.doors.cli import arrival
+    from orchestrator.doors.cli.answer import refused
+    from orchestrator.doors.cli.exits import Exit
+
+    def unknown() -> str:
+        known = {service.name for service in visit.file.services}
+        return ", ".join(name for name in services if name not in known)
+
+    if not (names := unknown()):
+        return
+    why = f"The site file has no {names} any more, which has to go back"
+    if found := arrival.remembered(visit.setting, why):
+        visit.go_by(found)
+        visit.use(visit.site)
+    if unknown():
+        raise refused(
+            f"{why}.", ("bgctl backout", "once it is there again"),
+            code=Exit.FORBIDDEN, outcome="not-in-the-file",
+        )  # fmt: skip
 
 
 def _wanted(visit: Visit, service: str, release: Release, sighting: Sighting) -> Wanted:

@@ -49,6 +49,7 @@ def deploy(  # noqa: PLR0913 - a parameter for each flag
         policy = with_hold(with_soak(visit.file.policy, soak), hold, no_hold)
         visit.use(visit.next_site)
         wanted = wish_of(wish, visit.file, visit.world.artifacts, again=again)
+        visit.brings_up(wanted)
         return await _deployed(visit, wanted, policy, grant=switch, wait=wait)
 
     run(ctx, work)
@@ -99,9 +100,9 @@ async def _ports_are_free(visit: Visit, wish: Wish) -> None:
 
     if visit.setting.ready is not None:
         return  # another world than this machine
-    from orchestrator.wiring import strangers
     if all(service.placement.hosts for service in visit.world.site.services):
         return  # every host is asked for its own, before anything is opened
+    from orchestrator.wiring import strangers
 
     sighting = await survey(visit.world, None)
     live = {w.service: sighting.share(w.service).live for w in wish.wanted}

@@ -198,6 +198,7 @@ async def at_site(visit: Visit, doing: str) -> AsyncIterator[Driver]:
 
 
 async def _opened(visit: Visit, driver: Driver, wish: Wish, policy: Policy) -> Considered:
+    visit.accept()
     while True:
         try:
             return await open_rollout(driver, wish, policy=policy, by=visit.by)

@@ -45,7 +45,7 @@ def deny(ctx: typer.Context, gate: GateName, why: Why = "") -> None:
     """Deny a gate: the rollout goes back, and everything is as it was."""
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _denied(visit, gate, why))
+    run(ctx, lambda visit: _denied(visit, gate, why), needs_file=False)
 
 
 async def _granted(

@@ -30,17 +30,17 @@ def history(
 
     if rollout is None:
         count = number(last, "-n")
-        run(ctx, lambda visit: _all(visit, count))
+        run(ctx, lambda visit: _all(visit, count), needs_file=False)
     else:
         which = number(rollout, "ROLLOUT")
-        run(ctx, lambda visit: _story(visit, which))
+        run(ctx, lambda visit: _story(visit, which), needs_file=False)
 
 
 def releases(ctx: typer.Context) -> None:
     """Which releases lie staged, which can be had, where they run and when they served."""
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, _releases)
+    run(ctx, _releases, needs_file=False)
 
 
 async def _all(visit: Visit, last: int) -> Answer:

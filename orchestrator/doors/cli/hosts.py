@@ -25,7 +25,7 @@ def hosts(ctx: typer.Context) -> None:
     """
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, _shown)
+    run(ctx, _shown, needs_file=False)
 
 
 async def _shown(visit: Visit) -> Answer:

@@ -40,7 +40,7 @@ def logs(
             return await _followed(visit, service, colors, count)
         return await _told(visit, service, colors, count)
 
-    run(ctx, work)
+    run(ctx, work, needs_file=False)
 
 
 def _colors(visit: Visit, service: str, color: str | None) -> tuple[Color, ...]:

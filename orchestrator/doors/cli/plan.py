@@ -55,6 +55,7 @@ async def _considered(visit: Visit, words: list[str], *, again: bool) -> tuple[C
 
     visit.use(visit.next_site)
     wish = wish_of(words, visit.file, visit.world.artifacts, again=again)
+    visit.brings_up(wish)
     if (is_open := visit.chronicle.open) is not None:
         visit.say(f"Rollout {is_open.id} is open; this is a plan from where things stand now.")
     considered = await consider(

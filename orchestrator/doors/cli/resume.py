@@ -29,21 +29,21 @@ def resume(
     """
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _resumed(visit, why, forward=forward))
+    run(ctx, lambda visit: _resumed(visit, why, forward=forward), needs_file=False)
 
 
 def pause(ctx: typer.Context, why: Why = "") -> None:
     """Stand still after the step at hand, until `bgctl resume`."""
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _paused(visit, why))
+    run(ctx, lambda visit: _paused(visit, why), needs_file=False)
 
 
 def abandon(ctx: typer.Context, why: Why = "") -> None:
     """Close the open rollout and leave everything as it stands, whoever serves now."""
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _abandoned(visit, why))
+    run(ctx, lambda visit: _abandoned(visit, why), needs_file=False)
 
 
 async def _resumed(visit: Visit, why: str, *, forward: bool) -> Answer:

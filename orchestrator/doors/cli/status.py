@@ -25,7 +25,7 @@ def status(
     """Who serves, what goes on, and how long the way back is open."""
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, _watched if watch else _once)
+    run(ctx, _watched if watch else _once, needs_file=False)
 
 
 async def _once(visit: Visit) -> Answer:

@@ -32,7 +32,7 @@ def tend(
     """
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _tended(visit, once=once))
+    run(ctx, lambda visit: _tended(visit, once=once), needs_file=False)
 
 
 async def _tended(visit: Visit, *, once: bool) -> Answer:
@@ -143,8 +143,8 @@ async def _look_after(visit: Visit, told: set[str]) -> Answer:
     from orchestrator.engine.world import survey
 
     await _answer_those_who_asked(visit)
-    if (waiting := _waiting_wish(visit)) is not None:
-        return await _opened(visit, waiting, "taking up a wish that waited")
+    if visit.file_at is not None and (waiting := _waiting_wish(visit)) is not None:
+        return await _taken_up(visit, waiting)
     sighting = await survey(visit.world, None)
     if services := _over(visit):
         wish = wish_to_retire(visit, sighting, services)
@@ -196,6 +196,14 @@ def _waiting_wish(visit: Visit) -> Wish | None:
             case Asked(rollout=None, what=What.WISH, wish=wish) if wish is not None:
                 return wish
     return None
+
+
+async def _taken_up(visit: Visit, wish: Wish) -> Answer:
+    visit.brings_up(wish)
+    try:
+        return await _opened(visit, wish, "taking up a wish that waited")
+    finally:
+        visit.anew = frozenset()
 
 
 async def _opened(visit: Visit, wish: Wish, doing: str) -> Answer:

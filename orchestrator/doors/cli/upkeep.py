@@ -41,7 +41,7 @@ def reconcile(
     """Put back what somebody or something changed by hand, or accept it."""
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _accepted(visit, why) if accept else _mended(visit))
+    run(ctx, lambda visit: _accepted(visit, why) if accept else _mended(visit), needs_file=False)
 
 
 async def _retired(visit: Visit, services: list[str]) -> Answer:

@@ -3,7 +3,8 @@
 A verb is an async function from a `Visit` to an `Answer`; `run` gives it the one and tells the
 other. It is also where everything that can go wrong becomes an exit code. The site that is used is
 the one that the open rollout was opened with, else the file's: the file as it is now never changes
-what is under way.
+what is under way. Where the file cannot be used, verbs that look or go back take what was kept of
+it (`doors.cli.arrival`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from orchestrator.config.mistakes import BadSite
 from orchestrator.core.away import without
 from orchestrator.core.chronicle import Chronicle, fold
 from orchestrator.core.model import Color, Site
-from orchestrator.core.record import Entry
+from orchestrator.core.record import Entry, Wish
+from orchestrator.core.settled import settled
 from orchestrator.core.sight import Sighting
 from orchestrator.doors.cli import answer as answers
+from orchestrator.doors.cli import arrival
 from orchestrator.doors.cli.answer import Answer, Done
+from orchestrator.doors.cli.arrival import Arrived
 from orchestrator.doors.cli.exits import Exit
 from orchestrator.doors.cli.paper import Paper, capital, paper_for
 from orchestrator.doors.cli.picture import Picture
@@ -34,15 +38,15 @@ from orchestrator.doors.cli.stops import Stops
 from orchestrator.doors.cli.told import Told
 from orchestrator.engine.world import World, survey
 from orchestrator.ports.lease import Holder
-from orchestrator.ports.trouble import Trouble
+from orchestrator.ports.trouble import Damaged, Trouble
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from orchestrator.doors.cli.live import Talk
+    from orchestrator.engine.driver import Seen
 
 Work = Callable[["Visit"], Awaitable[Answer]]
-
-    from pathlib import Path
-    from orchestrator.engine.driver import Seen
 
 
 @dataclass(slots=True)
@@ -56,14 +60,16 @@ class Visit:
     told: Told
     stops: Stops
     by: str
+    file_at: Path | None  # where the file lies; None: `file` is what was kept of it
+    anew: frozenset[str] = frozenset()  # the services whose idle color is to be brought up anew
     left: list[World] = field(default_factory=list)  # of sites that were used before
+    seen: Seen | None = None  # what was seen last by who drove here
 
     def say(self, sentence: str) -> None:
         self.told.say(sentence)
 
     async def recall(self) -> Chronicle:
         """Everything, anew; and the world of the site that counts now."""
-    seen: Seen | None = None  # what was seen last by who drove here
         recalled = await self.world.journal.recall()
         self.chronicle, self.last = recalled.chronicle, recalled.last
         self.told.know(self.chronicle, self.last)
@@ -77,8 +83,10 @@ class Visit:
 
     @property
     def next_site(self) -> Site:
-        """The site that the next plan is of: the file's, without the hosts that are gone."""
-        return without(self.file, self.chronicle.away)
+        """The site that the next plan is of: the file's, without the hosts that are gone, and with
+        the ports of what runs.
+        """
+        return settled(without(self.file, self.chronicle.away), self.chronicle, anew=self.anew)
 
     def use(self, site: Site) -> None:
         if site != self.world.site:
@@ -97,10 +105,31 @@ class Visit:
         What is wrong with it by now; then the one read before is kept.
         """
         try:
-            self.file = _read(self.setting)
+            found = arrival.by_file(self.setting)
+            self.file, self.file_at = found.site, found.file
             return ""
         except BadSite as bad:
             return str(bad)
+
+    def accept(self) -> None:
+        """Keep the site file as it is now, for whoever has to go back without it."""
+        if self.file_at is None:
+            return
+        from orchestrator.config.accepted import Accepted, accept
+
+        now, number = self.world.clock.now(), self.chronicle.rollouts + 1
+        accept(Accepted(self.file, str(self.file_at), now, number))
+
+    def brings_up(self, wish: Wish) -> None:
+        """The next plan is of this deploy: what it brings up anew gets the ports of the file."""
+        ready = {(s.service, s.release) for s in self.chronicle.standbys if not wish.again}
+        anew = (w.service for w in wish.wanted if (w.service, w.release) not in ready)
+        self.anew = frozenset(anew)
+        self.use(self.site)
+
+    def go_by(self, found: Arrived) -> None:
+        self.file, self.file_at = found.site, found.file
+        self.say(found.warning)
 
     async def catch_up(self) -> bool:
         """Read what was written since, and tell it; whether there was any."""
@@ -139,6 +168,10 @@ class Visit:
             room=room_at(self.world.site.state),
         )
 
+    def _just_seen(self) -> Sighting | None:
+        fresh = self.seen is not None and self.seen.fresh(self.world.clock.now())
+        return self.seen.sighting if self.seen and fresh else None
+
     async def _remembered(self) -> tuple[Chronicle, Holder | None]:
         """What the journal says.
 
@@ -151,28 +184,29 @@ class Visit:
             return self.chronicle, None
 
 
-def run(ctx: typer.Context, work: Work) -> None:
-    """The whole of a verb. Ends with `typer.Exit` and the code."""
+def run(ctx: typer.Context, work: Work, *, needs_file: bool = True) -> None:
+    """The whole of a verb. Ends with `typer.Exit` and the code.
+
+    `needs_file`: it may begin something new; else what was kept of a broken site file will do.
+    """
     setting: Setting = ctx.obj
     gc.freeze()
     gc.enable()
-    answer, picture = asyncio.run(_visited(setting, work))
+    answer, picture = asyncio.run(_visited(setting, work, needs_file=needs_file))
     with suppress(BrokenPipeError):  # whoever read it went away (`| head`): the code still counts
         answers.tell(answer, picture, as_json=setting.json, color=setting.color)
     raise typer.Exit(int(answer.exit))
 
 
-async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None]:
+async def _visited(
+    setting: Setting, work: Work, *, needs_file: bool
+) -> tuple[Answer, Picture | None]:
     stops = Stops()
     visit: Visit | None = None
     try:
         with stops.listening():
-            visit = _arrive(setting, stops)
-    def _just_seen(self) -> Sighting | None:
-        fresh = self.seen is not None and self.seen.fresh(self.world.clock.now())
-        return self.seen.sighting if self.seen and fresh else None
-
-            await visit.recall()
+            visit = _arrive(setting, stops, needs_file=needs_file)
+            await _recall(visit, needs_file=needs_file)
             visit.began = visit.last
             answer = await work(visit)
     except Done as done:
@@ -180,7 +214,8 @@ async def _visited(setting: Setting, work: Work) -> tuple[Answer, Picture | None
     except asyncio.CancelledError:
         answer = Answer(Exit.INTERRUPTED, "interrupted", problem="Interrupted.")
     except BadSite as bad:
-        answer = Answer(Exit.BAD_INPUT, "bad-input", problem=str(bad))
+        still = arrival.still(setting)
+        answer = Answer(Exit.BAD_INPUT, "bad-input", problem=str(bad), next=still)
     except Trouble as trouble:
         answer = await _in_trouble(trouble, visit)
     except Exception as error:
@@ -217,11 +252,12 @@ def room_at(state: str) -> int | None:
     return disk.f_bavail * disk.f_frsize
 
 
-def _arrive(setting: Setting, stops: Stops) -> Visit:
+def _arrive(setting: Setting, stops: Stops, *, needs_file: bool) -> Visit:
     """At the site, before anything of its journal was read. Raises `BadSite`."""
-    site = _read(setting)
+    found = arrival.by_file(setting) if needs_file else arrival.by_file_or_memory(setting)
+    site = found.site
     stops.told = told = Told(lambda: _talk(setting, site))
-    return Visit(
+    visit = Visit(
         setting=setting,
         file=site,
         world=_ready(setting, site, told),
@@ -231,15 +267,28 @@ def _arrive(setting: Setting, stops: Stops) -> Visit:
         told=told,
         stops=stops,
         by=who(),
+        file_at=found.file,
     )
+    if found.warning:
+        visit.say(found.warning)
+    return visit
 
 
-def _read(setting: Setting) -> Site:
-    from pathlib import Path
-
-    from orchestrator.config.load import find, load
-
-    return load(find(Path(setting.site or ".")))
+async def _recall(visit: Visit, *, needs_file: bool) -> None:
+    """Where the file leads to no journal of its site any more, what it led to before counts."""
+    trouble: Damaged | None = None
+    try:
+        await visit.recall()
+    except Damaged as damaged:
+        trouble = damaged
+    look = visit.file_at is not None and visit.last == 0 and not needs_file
+    found = arrival.of_before(visit.setting, visit.file) if look else None
+    if found is not None:
+        visit.go_by(found)
+        visit.use(visit.site)
+        await visit.recall()
+    elif trouble is not None:
+        raise trouble
 
 
 def _ready(setting: Setting, site: Site, told: Told) -> World:

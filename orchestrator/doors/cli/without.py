@@ -31,7 +31,7 @@ def without(ctx: typer.Context, host: HostName, why: Why = "") -> None:
     """
     from orchestrator.doors.cli.visit import run
 
-    run(ctx, lambda visit: _taken_out(visit, host, why))
+    run(ctx, lambda visit: _taken_out(visit, host, why), needs_file=False)
 
 
 def readmit(ctx: typer.Context, host: HostName, why: Why = "") -> None:
