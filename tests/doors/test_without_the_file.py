@@ -41,13 +41,18 @@ def change(desk: Desk, old: str, new: str) -> None:
     desk.file.write_text(text.replace(old, new))
 
 
+def turn_into_a_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
 BROKEN: dict[str, tuple[Callable[[Desk], object], str]] = {
     "not YAML": (lambda d: change(d, "count: 2,", "count: 2]"), "bg.yaml:6: not YAML"),
     "an unknown key": (lambda d: change(d, "probes:", "prubes:"), "bg.yaml:7: "),
     "binary": (lambda d: d.file.write_bytes(b"\xff\xfe\0"), "bg.yaml"),
     "empty": (lambda d: d.file.write_text(""), "bg.yaml"),
     "gone": (lambda d: d.file.unlink(), "there is no such file"),
-    "a folder": (lambda d: (d.file.unlink(), d.file.mkdir()), "there is no bg.yaml here"),
+    "a folder": (lambda d: turn_into_a_folder(d.file), "there is no bg.yaml here"),
 }
 
 
