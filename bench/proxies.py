@@ -26,12 +26,13 @@ from bench.flip_place import answering, begun, ended
 from bench.table import Row
 from e2e.load import Flip, Load
 from orchestrator.core.model import Color, Pin, Share
-from orchestrator.proxies.far import Args
+from orchestrator.proxies.far import Args, Far
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "agents"))  # the modules of the agent, as they find each other
 
-from tests.adapters.haproxy.place import Near, Place, free_site, place_of  # noqa: E402
+from tests.adapters.haproxy.place import HaproxyPlace  # noqa: E402
+from tests.adapters.proxies.place import new_place  # noqa: E402
 
 RATE = 300.0
 APART_MOST_MS = 250.0
@@ -72,7 +73,7 @@ async def _two(flips: int) -> list[Row]:
     ]
 
 
-async def _flipping(place: Place, load: Load, flips: int) -> list[float]:
+async def _flipping(place: HaproxyPlace, load: Load, flips: int) -> list[float]:
     draw, took = random.Random(4), []
     for turn in range(flips):
         color = (Color.GREEN, Color.BLUE)[turn % 2]
@@ -88,15 +89,17 @@ async def _flipping(place: Place, load: Load, flips: int) -> list[float]:
 # -- A hundred -----------------------------------------------------------------------------
 
 
-class Watched(Near):
+class Watched:
     """Notes when the first flip was asked for, and when the last was verified."""
 
-    first = last = 0.0
+    def __init__(self, far: Far) -> None:
+        self._far = far
+        self.first = self.last = 0.0
 
     async def ask(self, host: str, verb: str, args: Args, epoch: int | None) -> dict[str, Any]:
         if verb == "proxy_send" and not self.first:
             self.first = time.monotonic()
-        answer = await super().ask(host, verb, args, epoch)
+        answer = await self._far.ask(host, verb, args, epoch)
         if verb == "proxy_send":
             self.last = time.monotonic()
         return answer
@@ -106,12 +109,12 @@ async def _hundred(count: int) -> Row:
     apart, whole = [], []
     async with _place(count, SMALL) as place:
         for turn in range(10):
-            near = Watched(place.folder, place.site.name)
+            far = Watched(place.near)
             began = time.monotonic()
             color = (Color.GREEN, Color.BLUE)[turn % 2]
-            await place.another(near=near).send(_both(color), {}, 1)
+            await place.another(far).send(_both(color), {}, 1)
             whole.append(1000 * (time.monotonic() - began))
-            apart.append(1000 * (near.last - near.first))
+            apart.append(1000 * (far.last - far.first))
     worst, half = max(apart), statistics.median(apart)
     return Row(
         f"HAProxy: {count} proxies, from the first flip to the last verified",
@@ -126,17 +129,14 @@ async def _hundred(count: int) -> Row:
 
 
 @asynccontextmanager
-async def _place(proxies: int, extra: str = "") -> AsyncIterator[Place]:
+async def _place(proxies: int, extra: str = "") -> AsyncIterator[HaproxyPlace]:
     with tempfile.TemporaryDirectory(prefix="bg-bench-") as name:
-        folder = Path(name)
-        described = free_site(folder / "state", proxies)
-        async with place_of(described, folder / "hosts") as place:
-            await place.begin(extra)
+        async with new_place(HaproxyPlace, Path(name), proxies, extra=extra) as place:
             yield place
 
 
 @asynccontextmanager
-async def _instances(place: Place) -> AsyncIterator[None]:
+async def _instances(place: HaproxyPlace) -> AsyncIterator[None]:
     started: list[Process] = []
     try:
         for service, color, index in product(place.site.services, Color, range(2)):
@@ -148,7 +148,7 @@ async def _instances(place: Place) -> AsyncIterator[None]:
             await ended(one)
 
 
-async def _instance(place: Place, service: str, color: Color, port: int) -> Process:
+async def _instance(place: HaproxyPlace, service: str, color: Color, port: int) -> Process:
     argv = ["-m", "e2e.sample", service, "--port", str(port), "--color", color.value]
     if place.site.service(service).uses:
         host, inner = place.switch.inner_address(_pin(color))

@@ -21,7 +21,7 @@ TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 ADAPTERS = ("envoy", "haproxy", "local", "nginx", "ssh")
 REAL = (
-    *(f"adapters/{name}/" for name in ADAPTERS),
+    *(f"adapters/{name}/" for name in (*ADAPTERS, "proxies")),
     "adapters/sqlite/test_crash.py",
     "adapters/sqlite/test_crowd.py",
     "agents/",

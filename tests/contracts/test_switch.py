@@ -33,8 +33,9 @@ from tests.adapters.envoy.edge import (
     new_edge,
     site,
 )
-from tests.adapters.haproxy.place import new_place
-from tests.adapters.nginx.place import new_place as nginx_place
+from tests.adapters.haproxy.place import HaproxyPlace
+from tests.adapters.nginx.place import NginxPlace
+from tests.adapters.proxies.place import new_place
 from tests.conftest import find_ports
 
 
@@ -46,10 +47,10 @@ async def switch(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         await made.ensure(1)
         yield made
     elif request.param == "haproxy":
-        async with new_place(tmp_path) as place:
-            yield place.switch
+        async with new_place(HaproxyPlace, tmp_path) as haproxies:
+            yield haproxies.switch
     elif request.param == "nginx":
-        async with nginx_place(tmp_path) as nginxes:
+        async with new_place(NginxPlace, tmp_path) as nginxes:
             yield nginxes.switch
     else:
         async with new_edge(tmp_path) as edge:
@@ -66,7 +67,7 @@ async def holding(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         await made.ensure(1)
         yield made
     elif request.param == "haproxy":
-        async with new_place(tmp_path, policy=policy) as place:
+        async with new_place(HaproxyPlace, tmp_path, policy=policy) as place:
             yield place.switch
     else:
         async with edge_of(

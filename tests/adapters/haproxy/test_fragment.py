@@ -16,14 +16,14 @@ from orchestrator.core.model import Color, Hold, Host, Placement, Policy, Site
 from orchestrator.proxies import addresses
 from orchestrator.proxies.lacking import told_of
 from tests.adapters.envoy.edge import service
-from tests.adapters.haproxy.place import DEFAULTS, MAPS, SOCKET, site
+from tests.adapters.haproxy.place import DEFAULTS, MAPS, SOCKET, HaproxyPlace
 
 HOLDS = Policy(hold=Hold())
 
 
 @pytest.fixture(params=[Policy(), HOLDS], ids=["without a hold", "with a hold"])
 def described(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
-    return replace(site(tmp_path, 25000), policy=request.param)
+    return replace(HaproxyPlace.described(tmp_path, 25000), policy=request.param)
 
 
 def test_what_bg_prints_is_what_haproxy_takes(
@@ -110,7 +110,7 @@ def test_a_socket_that_may_only_look_is_no_socket(described: Site) -> None:
 
 
 def test_servers_are_the_instances_where_the_site_has_them(tmp_path: Path) -> None:
-    described = site(tmp_path, 25000)
+    described = HaproxyPlace.described(tmp_path, 25000)
     web = replace(described.service("web"), placement=Placement(2, 8110, 8120, ("w1", "w2")))
     hosts = (Host("w1", "10.0.0.1"), Host("w2", "w2.example"))
     described = replace(described, services=(web,), hosts=hosts)
@@ -121,7 +121,7 @@ def test_servers_are_the_instances_where_the_site_has_them(tmp_path: Path) -> No
 
 
 def test_addresses_stay_when_the_site_grows(tmp_path: Path) -> None:
-    described = site(tmp_path, 25000)
+    described = HaproxyPlace.described(tmp_path, 25000)
     before = addresses.ports(described)
     grown = replace(described, services=(*described.services, service("mail", 19000, "/mail")))
     after = addresses.ports(grown)

@@ -13,27 +13,28 @@ from orchestrator.core.model import Color, Hold, Pin, Policy
 from orchestrator.core.stillness import Held
 from orchestrator.ports.trouble import Refused, TooLate, Unreachable
 from tests.adapters.envoy.edge import Answer, eventually
-from tests.adapters.haproxy.place import ALL_BLUE, ALL_GREEN, Place, new_place
+from tests.adapters.haproxy.place import HaproxyPlace
+from tests.adapters.proxies.place import ALL_BLUE, ALL_GREEN, new_place
 
 BOTH = ("web", "api")
 HOLD = Hold(2.0)
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Place]:
+async def place(tmp_path: Path) -> AsyncIterator[HaproxyPlace]:
     """Blue serves both, pinned, on two proxies that can hold."""
-    async with new_place(tmp_path, policy=Policy(hold=HOLD)) as made:
+    async with new_place(HaproxyPlace, tmp_path, policy=Policy(hold=HOLD)) as made:
         await made.serve_all()
         pins = {Pin("web", color, "api"): color for color in Color}
         await made.switch.send(dict.fromkeys(BOTH, ALL_BLUE), pins, 1)
         yield made
 
 
-def asking(place: Place, path: str = "/", count: int = 1) -> list[asyncio.Task[Answer]]:
+def asking(place: HaproxyPlace, path: str = "/", count: int = 1) -> list[asyncio.Task[Answer]]:
     return [asyncio.create_task(place.get(path)) for _ in range(count)]
 
 
-async def until(place: Place, **wanted: int) -> Held:
+async def until(place: HaproxyPlace, **wanted: int) -> Held:
     """Look until it is so."""
     looks: list[Held] = []
 
@@ -46,7 +47,7 @@ async def until(place: Place, **wanted: int) -> Held:
 
 
 async def test_who_comes_while_time_is_stopped_waits_and_goes_on_into_the_new_world(
-    place: Place,
+    place: HaproxyPlace,
 ) -> None:
     """S29"""
     began_s = await place.switch.hold(BOTH, HOLD, 1)
@@ -60,7 +61,9 @@ async def test_who_comes_while_time_is_stopped_waits_and_goes_on_into_the_new_wo
     assert 0 < max(waited) < 2
 
 
-async def test_what_is_in_flight_is_counted_and_its_inner_calls_get_through(place: Place) -> None:
+async def test_what_is_in_flight_is_counted_and_its_inner_calls_get_through(
+    place: HaproxyPlace,
+) -> None:
     slow = asking(place, "/slow")
     await asyncio.sleep(0.1)
     await place.switch.hold(BOTH, HOLD, 1)
@@ -70,7 +73,7 @@ async def test_what_is_in_flight_is_counted_and_its_inner_calls_get_through(plac
     await place.switch.let_go(1)
 
 
-async def test_streams_are_counted_apart(place: Place) -> None:
+async def test_streams_are_counted_apart(place: HaproxyPlace) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", place.port)
     try:
         head = b"GET /stream?seconds=1 HTTP/1.1\r\nhost: shop\r\naccept: text/event-stream\r\n\r\n"
@@ -84,7 +87,9 @@ async def test_streams_are_counted_apart(place: Place) -> None:
         writer.close()
 
 
-async def test_letting_go_without_a_flip_sends_everybody_to_the_old_world(place: Place) -> None:
+async def test_letting_go_without_a_flip_sends_everybody_to_the_old_world(
+    place: HaproxyPlace,
+) -> None:
     await place.switch.hold(BOTH, HOLD, 1)
     waiting = asking(place, count=3)
     await until(place, waiting=3)
@@ -93,7 +98,7 @@ async def test_letting_go_without_a_flip_sends_everybody_to_the_old_world(place:
     assert await place.switch.let_go(1) == ()
 
 
-async def test_only_the_services_named_are_held(place: Place) -> None:
+async def test_only_the_services_named_are_held(place: HaproxyPlace) -> None:
     await place.switch.hold(("api",), HOLD, 1)
     assert (await place.get("/")).color == "blue"
     (waiting,) = asking(place, "/api")
@@ -102,7 +107,7 @@ async def test_only_the_services_named_are_held(place: Place) -> None:
     assert (await waiting).color == "blue"
 
 
-async def test_a_hold_whose_driver_died_ends_by_itself(place: Place) -> None:
+async def test_a_hold_whose_driver_died_ends_by_itself(place: HaproxyPlace) -> None:
     """S29: nobody waits for a driver that is gone."""
     await place.switch.hold(BOTH, HOLD, 1)
     place.switch.close()
@@ -111,7 +116,7 @@ async def test_a_hold_whose_driver_died_ends_by_itself(place: Place) -> None:
     assert time.monotonic() - began < 1.0
 
 
-async def test_what_a_dead_driver_left_of_a_hold_the_next_one_ends(place: Place) -> None:
+async def test_what_a_dead_driver_left_of_a_hold_the_next_one_ends(place: HaproxyPlace) -> None:
     await place.switch.hold(BOTH, HOLD, 1)
     place.switch.close()
     await place.another().look(2)
@@ -120,7 +125,9 @@ async def test_what_a_dead_driver_left_of_a_hold_the_next_one_ends(place: Place)
         assert holds == {"web": "0", "api": "0"}
 
 
-async def test_a_hold_lasts_no_longer_than_the_site_lets_a_request_wait(place: Place) -> None:
+async def test_a_hold_lasts_no_longer_than_the_site_lets_a_request_wait(
+    place: HaproxyPlace,
+) -> None:
     began = time.monotonic()
     await place.switch.hold(BOTH, Hold(0.4), 1)
     assert (await place.get()).color == "blue"
@@ -129,7 +136,9 @@ async def test_a_hold_lasts_no_longer_than_the_site_lets_a_request_wait(place: P
     await place.switch.let_go(1)
 
 
-async def test_a_hold_that_was_not_renewed_has_leaked_and_does_not_flip(place: Place) -> None:
+async def test_a_hold_that_was_not_renewed_has_leaked_and_does_not_flip(
+    place: HaproxyPlace,
+) -> None:
     def between(host: str, verb: str) -> None:
         if verb == "proxy_hold":
             raise Unreachable("cut")
@@ -145,7 +154,7 @@ async def test_a_hold_that_was_not_renewed_has_leaked_and_does_not_flip(place: P
     assert (dict(look.shares)["web"], look.up) == (ALL_BLUE, True)
 
 
-async def test_where_the_hold_is_over_at_one_proxy_nobody_flips(place: Place) -> None:
+async def test_where_the_hold_is_over_at_one_proxy_nobody_flips(place: HaproxyPlace) -> None:
     """S24, S29: the one that flipped is taken back."""
     began_s = await place.switch.hold(BOTH, HOLD, 1)
 
@@ -164,7 +173,7 @@ async def test_where_the_hold_is_over_at_one_proxy_nobody_flips(place: Place) ->
     assert (dict(look.shares)["web"], look.up) == (ALL_BLUE, True)
 
 
-async def test_a_proxy_that_was_started_again_while_it_held_is_said(place: Place) -> None:
+async def test_a_proxy_that_was_started_again_while_it_held_is_said(place: HaproxyPlace) -> None:
     """S25, S29: nothing flips, for what is in flight is not counted any more."""
     await place.switch.hold(BOTH, HOLD, 1)
     place.kill("proxy2")
@@ -173,7 +182,7 @@ async def test_a_proxy_that_was_started_again_while_it_held_is_said(place: Place
     await place.switch.let_go(1)
 
 
-async def test_a_proxy_with_a_process_of_before_a_reload_cannot_hold(place: Place) -> None:
+async def test_a_proxy_with_a_process_of_before_a_reload_cannot_hold(place: HaproxyPlace) -> None:
     """S25: the old process would let its connections through."""
     streams = asking(place, "/stream?seconds=3", 6)
     await asyncio.sleep(0.2)

@@ -17,12 +17,12 @@ from orchestrator.adapters.nginx.remarks import remark
 from orchestrator.core.model import Color, Pin, Route, Site, Use
 from orchestrator.proxies.lacking import told_of
 from tests.adapters.envoy.edge import service
-from tests.adapters.nginx.place import head, site
+from tests.adapters.nginx.place import NginxPlace, head
 
 
 @pytest.fixture
 def described(tmp_path: Path) -> Site:
-    return site(tmp_path, 25000)
+    return NginxPlace.described(tmp_path, 25000)
 
 
 def needed(site: Site) -> list[str]:
@@ -50,7 +50,7 @@ def test_what_bg_prints_is_what_nginx_takes_with_the_longest_names_too(
 ) -> None:
     """A table of nginx has places of 64 bytes, and a name may have 31 letters."""
     long = "a-service--with-a-name-as-long1"
-    first = site(tmp_path, 25000)
+    first = NginxPlace.described(tmp_path, 25000)
     callee = service(long, 25100, "/a.b+c-(d)|\"e'\\$", host="Shop.Example")
     web = replace(first.service("web"), uses=(Use("api"), Use(long)))
     described = replace(
