@@ -49,6 +49,8 @@ def judge_names(
     """`once`: why no host is named twice."""
     for at, name in enumerate(named):
         here = (*where, at)
+        if mistakes.inside(here):
+            continue  # what stands there now is a stand-in
         if name in named[:at]:
             mistakes.add(here, f"{dotted(where)} names {name} twice", once)
         elif name not in hosts:

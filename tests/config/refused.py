@@ -103,6 +103,7 @@ _LOCAL = "  api: {artifact: 'a/{version}', run: [a], probes: [{tcp: true}], inst
 HOSTS = (
     _hosts("hosts that are not named", "[web1, web2]", "hosts", "6: services.web.instances.on does not say which hosts; name them: `on: [web1, web2]`", shape=True),
     _hosts("a host that is not there", "[web1, web2]", "[web1, web3]", "6: services.web.instances.on names the host `web3`, which this file does not have; did you mean `web2`?"),
+    _hosts("hosts that are no names", "[web1, web2]", "[Web1, Web2]", "6: services.web.instances.on[0] is no name: 'Web1'; names are like `web` or `web-2`: a-z, 0-9 and `-`, a letter first, at most 31", "6: services.web.instances.on[1] is no name: 'Web2'; names are like `web` or `web-2`: a-z, 0-9 and `-`, a letter first, at most 31", shape=True),
     _hosts("a host that is named twice", "[web1, web2]", "[web1, web1]", "6: services.web.instances.on names web1 twice; there is one on each host"),
     _hosts("a count on hosts", "{on: [web1, web2], ", "{on: [web1, web2], count: 2, ", "6: services.web.instances.count: there is one on each host; remove it"),
     _hosts("some on hosts, some here", "services:\n", "services:\n" + _LOCAL, "3: services.api is on this machine, and services.web is on hosts; put all of them on hosts, or none; both is not kept by this version"),
