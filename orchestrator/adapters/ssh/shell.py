@@ -15,6 +15,7 @@ what is run.
 from __future__ import annotations
 
 import asyncio
+import os
 import contextlib
 import functools
 import shlex
@@ -266,6 +267,8 @@ def trouble_from(error: Exception, host: str) -> Trouble:
         case TimeoutError():
             return Unreachable(f"{host} does not answer")
         case asyncssh.Error() | OSError():
+            if isinstance(error, OSError) and error.errno and error.errno > 0:
+                said = os.strerror(error.errno).lower()
             return Unreachable(f"{host} cannot be reached: {said or type(error).__name__}")
         case ValueError():
             return Refused(f"{host}: something in your SSH configuration is wrong: {said}")

@@ -221,5 +221,5 @@ async def test_a_host_that_did_not_answer_is_not_waited_for_again_and_again(
 async def test_a_port_where_nobody_listens_is_unreachable_and_named(
     there: Server, shell: Shell, free_ports: Callable[[int], int]
 ) -> None:
-    with pytest.raises(Unreachable, match="web9 cannot be reached"):
+    with pytest.raises(Unreachable, match=r"^web9 cannot be reached: connection refused$"):
         await said(shell, Host("web9", "127.0.0.1", "deploy", free_ports(1)))
