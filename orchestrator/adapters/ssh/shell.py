@@ -15,9 +15,9 @@ what is run.
 from __future__ import annotations
 
 import asyncio
-import os
 import contextlib
 import functools
+import os
 import shlex
 import time
 from collections.abc import AsyncIterator, Callable
