@@ -53,6 +53,7 @@ VERBS = {
         Verb("proxy_send", "haproxy", 20, effect=True),
         Verb("proxy_hold", "haproxy", 10, effect=True),
         Verb("proxy_let_go", "haproxy", 10, effect=True),
+        Verb("proxy_servers", "haproxy", 20, effect=True),
         Verb("nginx_config", "nginx", 20),
         Verb("nginx_look", "nginx", 20),
         Verb("nginx_lay", "nginx", 20, effect=True),

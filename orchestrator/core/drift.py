@@ -1,10 +1,11 @@
 """Drift: what somebody or something changed by hand, seen by holding a sighting against the
 chronicle.
 
-`drift` looks at a site between rollouts, `fallen` inside an open one. `known` fills what could not
-be seen of the traffic with what the journal says: unseen is not nothing, and a plan that took it
-for nothing would forget who served. Each difference is one sentence, the same for the same
-difference, so that a person can accept it; and it says what putting it back needs.
+`drift` looks at a site between rollouts, `fallen` inside an open one, `astray` at hosts at any
+time. `known` fills what could not be seen of the traffic with what the journal says: unseen is not
+nothing, and a plan that took it for nothing would forget who served. Each difference is one
+sentence, the same for the same difference, so that a person can accept it; and it says what putting
+it back needs.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from orchestrator.core.chronicle import Chronicle, Serving
-from orchestrator.core.model import Share
+from orchestrator.core.model import Color, Share
 from orchestrator.core.rollout import Rollout
-from orchestrator.core.sight import InstallationSeen, Sighting, holds
+from orchestrator.core.sight import Astray, InstallationSeen, Sighting, holds
 from orchestrator.core.steps import Before, Flip, Part, Shift, Stage, Start, Wire, Wiring
+from orchestrator.core.words import joined
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class Drift:
     part: Part | None = None  # what should lie there and run, where that or its traffic differs
     flips: tuple[Flip, ...] = ()  # all traffic as it should be, where nobody can see how it is
     wirings: tuple[Wiring, ...] = ()  # where inner addresses should lead, where they do not
+    out: str = ""  # a host that gets requests though it was taken out
+    shut: str = ""  # a host that gets none though nobody took it out: a person may mean that
 
 
 def known(chronicle: Chronicle, sighting: Sighting) -> Sighting:
@@ -52,12 +56,29 @@ def drift(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
         found += _instance_drift(serving, sighting)
     if sighting.switch.up:
         found += _address_drift(chronicle, sighting)
+    found += astray(chronicle, sighting)
     for standby in chronicle.standbys:
         running = sighting.at(standby.service, standby.color).running(standby.release)
         if running < standby.count:
             who = f"{standby.service} {standby.color.value}, the standby,"
             found.append(Drift(standby.service, f"{who} runs {running} of {standby.count}"))
     return tuple(d for d in found if d.what not in chronicle.accepted)
+
+
+def astray(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
+    """Hosts that a switch treats otherwise than it was said of them, once anybody serves."""
+    return tuple(map(_astray_drift, sighting.switch.astray)) if chronicle.serving else ()
+
+
+def _astray_drift(one: Astray) -> Drift:
+    colors = {service: [c.value for s, c in one.of if s == service] for service, _ in one.of}
+    who = joined(s if len(cs) == len(Color) else f"{s} {cs[0]}" for s, cs in colors.items())
+    where = f"({who}, at {joined(one.at)})"
+    service = one.of[0][0]
+    if one.shut:
+        what = f"no new requests go to {one.host}, which nobody took out {where}"
+        return Drift(service, what, shut=one.host)
+    return Drift(service, f"requests go to {one.host}, which was taken out {where}", out=one.host)
 
 
 def _switch_drift(chronicle: Chronicle, sighting: Sighting) -> Drift:

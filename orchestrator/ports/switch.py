@@ -17,9 +17,17 @@ class Switch(Protocol):
         ...
 
     async def ensure(self, epoch: int) -> None:
-        """Every switch of the site runs with the site's routes.
+        """Every switch of the site runs with the site's routes, and sends no new request to hosts
+        that were taken out.
 
         Changes no share and no pin. `Refused`: cannot be had here.
+        """
+        ...
+
+    async def admit(self, hosts: tuple[str, ...], epoch: int) -> None:
+        """New requests go to these hosts as to all others, whoever shut them out.
+
+        Those that the site goes on without stay out.
         """
         ...
 

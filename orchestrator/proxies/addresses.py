@@ -30,6 +30,11 @@ def at_home(site: Site, spec: ProxySpec) -> tuple[Service, ...]:
     return tuple(service for service, at in kept if at is not None and at.name == spec.name)
 
 
+def out(site: Site, spec: ProxySpec) -> tuple[str, ...]:
+    """The hosts of services at home here that were taken out, sorted."""
+    return tuple(sorted({host for one in at_home(site, spec) for host in one.placement.away}))
+
+
 def pins(site: Site, spec: ProxySpec) -> tuple[Pin, ...]:
     """The inner addresses that lead to services at home here, sorted."""
     found = (

@@ -25,6 +25,9 @@ class Looked:
     older: int = 0  # processes of before a reload that still serve old connections
     remark: str = ""  # what is worth a word and changes nothing
     counts: Mapping[tuple[str, Color], int] = field(default_factory=dict)  # requests, where known
+    astray: frozenset[tuple[str, Color, str]] = frozenset()
+    """(service, color, host) that get new requests and should not, or should and get none."""
+    lingering: Mapping[str, int] = field(default_factory=dict)  # requests, by host that is out
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from orchestrator.core.model import Color, ProxySpec, Share, Site
-from orchestrator.core.sight import Connections, SwitchSeen
+from orchestrator.core.sight import Astray, Connections, SwitchSeen
 from orchestrator.proxies import addresses
 from orchestrator.proxies.far import named
 from orchestrator.proxies.proxy import Looked
@@ -44,6 +44,8 @@ def merged(site: Site, spec: ProxySpec, looks: Looks) -> SwitchSeen:
         connections=_connections(site, spec, seen.values()),
         up=up,
         note="; ".join(notes),
+        astray=_astray(site, seen),
+        lingering=_lingering(seen.values()),
     )
 
 
@@ -106,6 +108,30 @@ def _spoken(key: str, color: Color | None) -> str:
         return f"serves {key} from {color.value if color else 'neither color'}"
     own, _, callee = rest.partition(".")
     return f"leads {caller} {own} to {callee} {color_of(color)}"
+
+
+def _astray(site: Site, seen: Mapping[str, Looked]) -> tuple[Astray, ...]:
+    """By host: whether it is out says what is wrong with it."""
+    away = {host for service in site.services for host in service.placement.away}
+    places = [(proxy, *place) for proxy, look in seen.items() for place in _in_order(look.astray)]
+    found = []
+    for host in dict.fromkeys(host for _, _, _, host in places):
+        at = dict.fromkeys(proxy for proxy, _, _, one in places if one == host)
+        of = dict.fromkeys((service, color) for _, service, color, one in places if one == host)
+        found.append(Astray(host, host not in away, tuple(at), tuple(of)))
+    return tuple(found)
+
+
+def _in_order(places: Iterable[tuple[str, Color, str]]) -> list[tuple[str, Color, str]]:
+    return sorted(places, key=lambda place: (place[2], place[0], place[1].value))
+
+
+def _lingering(looks: Iterable[Looked]) -> tuple[tuple[str, int], ...]:
+    found: dict[str, int] = {}
+    for look in looks:
+        for host, count in look.lingering.items():
+            found[host] = found.get(host, 0) + count
+    return tuple(sorted(found.items()))
 
 
 def _connections(site: Site, spec: ProxySpec, looks: Iterable[Looked]) -> tuple[Connections, ...]:

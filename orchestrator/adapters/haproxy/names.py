@@ -56,6 +56,12 @@ def preview_backend(site: Site, service: str, color: Color) -> str:
     return f"{backend(site, service, color)}.preview"
 
 
+def backends(site: Site, service: str, color: Color) -> tuple[str, ...]:
+    """All that lead to these instances."""
+    stream = (stream_backend(site, service, color),) if site.policy.hold is not None else ()
+    return (backend(site, service, color), preview_backend(site, service, color), *stream)
+
+
 def inner_frontend(site: Site, pin: Pin) -> str:
     return f"{prefix(site)}inner.{pin_key(pin)}"
 

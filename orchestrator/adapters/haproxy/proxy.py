@@ -1,18 +1,18 @@
 """One HAProxy of a switch: its verbs as calls, its answers as values.
 
-`proxies.proxy.Proxy` on HAProxy, and what only HAProxy can: hold. The one rule: what it says is
-believed about itself alone.
+`proxies.proxy.Proxy` on HAProxy, and what only HAProxy can: hold, and keep hosts out. The one rule:
+what it says is believed about itself alone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from orchestrator.adapters.haproxy import lua, names
 from orchestrator.adapters.haproxy.missing import missing, sizes
-from orchestrator.core.model import Color, ProxySpec, Site
+from orchestrator.core.model import Color, ProxySpec, Service, Site
 from orchestrator.ports.trouble import Refused, Unreachable
 from orchestrator.proxies import addresses
 from orchestrator.proxies.far import Answer, Far, named
@@ -37,7 +37,8 @@ class Proxy:
         self._far = far
 
     async def look(self, epoch: int | None, *, ends_holds: bool = False) -> Looked:
-        said = await self._ask("proxy_look", epoch, ends_holds=ends_holds)
+        out = addresses.out(self.site, self.spec)
+        said = await self._ask("proxy_look", epoch, ends_holds=ends_holds, out=out)
         if not said.yes("up"):
             return Looked(None, said.texts("file"), said.yes("whole"), said.words("why"))
         running, older = said.texts("running"), said.number("older")
@@ -49,6 +50,8 @@ class Proxy:
             older,
             _older(older),
             self._counted(said.numbers("counts")),
+            self._astray(said),
+            self._lingering(said),
         )
 
     def _counted(self, counts: Mapping[str, int]) -> dict[tuple[str, Color], int]:
@@ -60,6 +63,65 @@ class Proxy:
             for service in addresses.at_home(self.site, self.spec)
             for color in Color
         }
+
+    # -- Hosts -------------------------------------------------------------------------------
+
+    async def keep_out(self, epoch: int) -> None:
+        """Hosts that were taken out get no new requests, not even of who sticks to them; what they
+        answer already goes on to its end.
+        """
+        if out := addresses.out(self.site, self.spec):
+            await self._keep(epoch, out=out)
+
+    async def admit(self, hosts: Iterable[str], epoch: int) -> None:
+        """They get new requests, whoever kept them out."""
+        placed = {host for one in self._services for host in one.placement.hosts}
+        out = addresses.out(self.site, self.spec)
+        if back := sorted(placed & set(hosts) - set(out)):
+            await self._keep(epoch, back=back)
+
+    async def _keep(self, epoch: int, *, out: Iterable[str] = (), back: Iterable[str] = ()) -> None:
+        backends = tuple(self._backends())
+        said = await self._ask(
+            "proxy_servers", epoch, backends=backends, out=tuple(out), back=tuple(back)
+        )
+        self._refuse_away(said)
+        if said.list("left"):
+            raise Refused(f"{self.host}: HAProxy keeps the state of some servers as it is")
+
+    def _astray(self, said: Answer) -> frozenset[tuple[str, Color, str]]:
+        servers = self._servers(said.texts("astray") or {})
+        return frozenset((service, color, host) for _, service, color, host in servers)
+
+    def _lingering(self, said: Answer) -> dict[str, int]:
+        """At what people and inner calls come by; previews are no traffic."""
+        counts, found = said.numbers("lingers"), dict[str, int]()
+        for name, service, color, host in self._servers(counts):
+            if not name.startswith(names.preview_backend(self.site, service, color)):
+                found[host] = found.get(host, 0) + counts[name]
+        return found
+
+    def _servers(self, said: Iterable[str]) -> Iterator[tuple[str, str, Color, str]]:
+        """Those of the site among these `BACKEND/SERVER`; no other is anybody's."""
+        known = self._backends() if said else {}
+        placed = {one.name: one.placement.hosts for one in self._services}
+        for name in said:
+            way, _, host = name.partition("/")
+            if way in known and host in placed[known[way][0]]:
+                yield name, *known[way], host
+
+    def _backends(self) -> dict[str, tuple[str, Color]]:
+        """Each backend of the site, and whom it leads to."""
+        return {
+            way: (service.name, color)
+            for service in self._services
+            for color in Color
+            for way in names.backends(self.site, service.name, color)
+        }
+
+    @property
+    def _services(self) -> tuple[Service, ...]:
+        return addresses.at_home(self.site, self.spec)
 
     # -- Flipping ----------------------------------------------------------------------------
 
@@ -133,6 +195,7 @@ class Proxy:
             lua=lua.text(site, spec),
             services=holding,
         )
+        await self.keep_out(epoch)
         if wrong := await self.wrong(epoch, shown=SHOWN):
             raise Refused(wrong)
 

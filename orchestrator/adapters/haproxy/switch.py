@@ -4,6 +4,9 @@ What is the same for every program is `orchestrator.proxies`'. Here is what only
 
     hold     a deadline at every proxy, which this driver renews
     let_go   the deadline is taken away
+    admit    servers get requests again; those of hosts that were taken out get none
+
+HAProxy forgets at each start who is kept out, so a send sees to that first.
 
 The one rule: who holds, holds at every proxy or at none, and lets go of what it held itself.
 """
@@ -15,12 +18,12 @@ from collections.abc import Callable
 
 from orchestrator.adapters.haproxy.proxy import Proxy
 from orchestrator.adapters.haproxy.standing import Hold as Standing
-from orchestrator.core.model import Hold, Site
+from orchestrator.core.model import Color, Hold, Pin, Share, Site
 from orchestrator.core.stillness import Held
 from orchestrator.ports.trouble import Refused
 from orchestrator.proxies import addresses
 from orchestrator.proxies.far import Far
-from orchestrator.proxies.flips import Patience
+from orchestrator.proxies.flips import Patience, all_of
 from orchestrator.proxies.switch import ProxySwitch
 
 PATIENCE = Patience(follow_s=2.0, back_s=2.0)  # a flip takes milliseconds
@@ -58,6 +61,22 @@ class HaproxySwitch(ProxySwitch[Proxy]):
     def _held_at(self, proxy: Proxy) -> tuple[str, ...]:
         standing = self._standing
         return standing.at(proxy) if standing and proxy in standing.proxies else ()
+
+    # -- Hosts -------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        shares: dict[str, Share],
+        pins: dict[Pin, Color],
+        epoch: int,
+        *,
+        not_after_s: float | None = None,
+    ) -> None:
+        await all_of(proxy.keep_out(epoch) for proxy in self._everyone)
+        await super().send(shares, pins, epoch, not_after_s=not_after_s)
+
+    async def admit(self, hosts: tuple[str, ...], epoch: int) -> None:
+        await all_of(proxy.admit(hosts, epoch) for proxy in self._everyone)
 
     # -- Time --------------------------------------------------------------------------------
 

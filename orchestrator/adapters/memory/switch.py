@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.adapters.memory.doing import Change, Doing
 from orchestrator.core.model import Color, Hold, Pin, Share, Site
-from orchestrator.core.sight import Connections, SwitchSeen
+from orchestrator.core.sight import Astray, Connections, SwitchSeen
 from orchestrator.core.stillness import Held
 from orchestrator.ports.trouble import Refused, Superseded, TooLate, Unreachable
 
@@ -33,9 +33,20 @@ class MemorySwitch:
         def ensure() -> bool:
             changed = not self._world.switch_runs or bool(self._world.switch_broken)
             self._world.switch_runs, self._world.switch_broken = True, ""
-            return changed
+            return self._stay(tuple(one for one in self._world.astray if one.shut)) or changed
 
         await self._effect("ensure", "", ensure, epoch)
+
+    async def admit(self, hosts: tuple[str, ...], epoch: int) -> None:
+        def admit() -> bool:
+            stay = (one for one in self._world.astray if not one.shut or one.host not in hosts)
+            return self._stay(tuple(stay))
+
+        await self._effect("admit", ", ".join(hosts), admit, epoch)
+
+    def _stay(self, astray: tuple[Astray, ...]) -> bool:
+        changed, self._world.astray = astray != self._world.astray, astray
+        return changed
 
     async def send(
         self,
@@ -152,6 +163,8 @@ class MemorySwitch:
                 Connections(service, color, count)
                 for (service, color), count in world.connections.items()
             ),
+            astray=world.astray,
+            lingering=world.lingering,
         )
 
 

@@ -15,6 +15,7 @@ from orchestrator.adapters.memory.clock import SimulatedClock
 from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.model import Color, Pin, Release, Service, Share, Site
 from orchestrator.core.record import Entry
+from orchestrator.core.sight import Astray
 from orchestrator.core.stillness import Held
 from orchestrator.ports.artifacts import Artifact
 from orchestrator.ports.trouble import Superseded
@@ -105,6 +106,8 @@ class World:
     waits_s: tuple[float, ...] = ()  # how long those had waited who are let go
     let_go: int = 0  # how often somebody was let go
     switch_broken: str = ""  # why it does not answer; `ensure` mends it
+    astray: tuple[Astray, ...] = ()  # hosts; `ensure` keeps out who is out, `admit` lets others in
+    lingering: tuple[tuple[str, int], ...] = ()  # (host that is out, requests it still answers)
     health: dict[tuple[str, Release], Health] = field(default_factory=dict)
     offers: dict[str, list[Artifact]] = field(default_factory=dict)  # by service
     epochs: dict[str, int] = field(default_factory=dict)  # the youngest that each target has seen
