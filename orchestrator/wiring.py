@@ -339,7 +339,7 @@ def fragments(site: Site, kind: str) -> tuple[tuple[str, tuple[str, ...], str], 
 async def own_steps(site: Site) -> tuple[tuple[bool, str], ...]:
     """For each step of the user's own whether it could not be run, and why.
 
-    Whether a program is on a host, that host says when the step's turn comes.
+    Whether a program is on a host, `hosts` says.
     """
     from orchestrator.adapters.local.commands import LocalCommands
 

@@ -200,3 +200,10 @@ def test_facts_are_of_the_disk_and_the_ports(agent: Agent, base: Path) -> None:
     assert all(one["ours"] is None for one in found["taken"])
     assert agent.ok("facts", ports=[port])["ports"] == [{"port": port, "taken": []}]
     assert not list(base.glob("**/.bg-*"))
+
+
+def test_programs_that_no_step_could_run_are_named(agent: Agent, base: Path) -> None:
+    base.mkdir(exist_ok=True)
+    (base / "plain").write_text("no program")
+    asked = ["sh", "/bin/sh", "no-such-program", str(base / "plain"), "a\0b"]
+    assert agent.ok("facts", programs=asked)["missing"] == asked[2:]

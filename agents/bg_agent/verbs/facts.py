@@ -1,4 +1,4 @@
-"""`facts`: room, permissions and ports, asked before anything is sent.
+"""`facts`: room, permissions, ports and programs, asked before anything is sent.
 
 The one rule: what is tried is taken away again; nothing of it stays.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 def facts(call: Call) -> dict[str, Any]:
     given = call.asked.items("ports") if call.asked.has("ports") else []
     ports = [Asked({"port": one}).number("port", 65535, 1) for one in given]
+    programs = call.asked.items("programs", 1000) if call.asked.has("programs") else []
     with call.fence.holding():
         pass
     seen = os.statvfs(disk.nearest(call.root.at))
@@ -34,7 +35,18 @@ def facts(call: Call) -> dict[str, Any]:
         "ports": [
             {"port": port, "taken": [one.plain() for one in taken[port]]} for port in sorted(taken)
         ],
+        "missing": [one for one in programs if isinstance(one, str) and not _is_there(one)],
     }
+
+
+def _is_there(program: str) -> bool:
+    """Where a step of the user's own would find it: it starts in `/`."""
+    import shutil
+
+    from bg_agent import running
+
+    at = os.path.join("/", program) if "/" in program else program
+    return "\0" not in program and bool(shutil.which(at, path=running.surroundings()["PATH"]))
 
 
 def _try_to_write(path: str) -> str | None:
