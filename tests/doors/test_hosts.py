@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.model import Color, Share
+from orchestrator.core.sight import Astray
 from orchestrator.doors.cli.exits import Exit
 from tests.doors.desk import Desk
 
@@ -37,6 +38,7 @@ ROLLOUT
 state: state
 """
 BLUE, GREEN = Color.BLUE, Color.GREEN
+EVERYWHERE = (("web", BLUE), ("web", GREEN))
 
 
 class Fleet(Desk):
@@ -48,6 +50,14 @@ class Fleet(Desk):
         """The numbers of the instances that run."""
         instances = self.truth.cell("web", color).instances
         return sorted(number for number, one in instances.items() if one.running)
+
+    def mends(self) -> None:
+        """Whoever tends puts drift back."""
+        self.site += "drift: mend\n"
+        self.rule()
+
+    def astray(self) -> tuple[Astray, ...]:
+        return self.truth.astray
 
 
 @pytest.fixture
@@ -164,6 +174,64 @@ def test_a_dead_host_cannot_be_told_and_that_is_said(served: Fleet) -> None:
     assert "was not told so itself: web3 does not answer" in said.out
 
 
+def test_what_a_host_that_is_out_still_answers_is_counted(served: Fleet) -> None:
+    served.truth.lingering = (("web3", 3),)
+    assert "web3 still answers 3 requests; no new ones go there." in served("without", "web3").out
+
+
+def test_requests_to_a_host_that_is_out_are_drift_and_reconcile_ends_them(served: Fleet) -> None:
+    """S26: the proxy was started again, and forgot. Unasked, nothing is done but to tell it."""
+    served("without", "web3")
+    served.truth.astray = (Astray("web3", False, ("proxy1",), EVERYWHERE),)
+    what = "requests go to web3, which was taken out (web, at proxy1)"
+    assert served("status", "-o", "json").data["drift"] == [what]
+    assert what in served("tend", "--once").out.replace("Requests", "requests")
+    assert served.astray()
+    said = served("reconcile")
+    assert (said.code, "was put back" in said.out) == (Exit.DONE, True), said
+    assert served.astray() == ()
+
+
+def test_requests_to_a_host_that_is_out_are_ended_by_who_tends_and_mends(served: Fleet) -> None:
+    served.mends()
+    served("without", "web3")
+    served.truth.astray = (Astray("web3", False, ("proxy1",), EVERYWHERE),)
+    assert served("tend", "--once").code == Exit.DONE
+    assert served.astray() == ()
+
+
+def test_a_host_that_was_shut_out_by_hand_is_named_and_let_in_by_reconcile_alone(
+    served: Fleet,
+) -> None:
+    """S26: who did that may have meant it. The word is written down before it is done."""
+    served.mends()
+    served.truth.astray = shut = (Astray("web1", True, ("proxy2",), EVERYWHERE[:1]),)
+    what = "no new requests go to web1, which nobody took out (web blue, at proxy2)"
+    assert served("status", "-o", "json").data["drift"] == [what]
+    assert served("tend", "--once").code == Exit.DONE
+    assert served("deploy", "web=2", "--switch").code == Exit.DONE
+    assert served.astray() == shut
+    said = served("reconcile")
+    assert said.code == Exit.DONE, said.err
+    assert served.astray() == ()
+    assert "took web1 back" in served("history").out + said.err
+
+
+def test_a_host_that_was_shut_out_by_hand_can_be_accepted_so(served: Fleet) -> None:
+    served.truth.astray = (Astray("web1", True, ("proxy2",), EVERYWHERE[:1]),)
+    assert served("reconcile", "--accept").code == Exit.DONE
+    assert served("status", "-o", "json").data["drift"] == []
+    assert served.astray()
+
+
+def test_requests_to_a_host_that_is_out_are_named_while_a_rollout_is_open(waiting: Fleet) -> None:
+    waiting("without", "web2")
+    waiting.truth.astray = (Astray("web2", False, ("proxy1",), EVERYWHERE),)
+    assert "Requests go to web2" in waiting("status").out.replace("requests", "Requests")
+    assert waiting("switch").code == Exit.DONE
+    assert waiting.astray() == ()
+
+
 # -- readmit -------------------------------------------------------------------------------
 
 
@@ -192,6 +260,17 @@ def test_s87_the_next_deploy_brings_it_along(waiting: Fleet) -> None:
     runs = waiting.truth.running("web", BLUE)
     assert [release.version for release in runs if release] == ["4", "4", "4"]
     assert waiting("status", "-o", "json").data["drift"] == []
+
+
+def test_a_host_gets_requests_again_once_it_was_looked_at_and_is_back(served: Fleet) -> None:
+    served("without", "web2")
+    served.truth.astray = shut = (Astray("web2", True, ("proxy1",), EVERYWHERE),)
+    served.truth.dead.add("web2")
+    assert served("readmit", "web2").code == Exit.FORBIDDEN
+    assert served.astray() == shut
+    served.truth.dead.clear()
+    assert served("readmit", "web2").code == Exit.DONE
+    assert served.astray() == ()
 
 
 def test_a_dead_host_is_not_taken_back(served: Fleet) -> None:

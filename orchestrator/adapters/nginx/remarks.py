@@ -5,6 +5,14 @@ from __future__ import annotations
 MEASURED = "29 of 52,394 requests in 30 reloads"
 
 
+def still_sent(switch: str, host: str) -> str:
+    """Of a host that was taken out."""
+    return (
+        f"{switch} is nginx: {host} was taken out, but requests go there as long as it answers,"
+        " until its `server` lines end in `down`, or are gone, and nginx is reloaded"
+    )
+
+
 def remark(switch: str, cuts: tuple[int, ...] = ()) -> str:
     """`cuts`: connections that each of the last reloads closed while somebody was speaking."""
     begin = (

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable
 
 from orchestrator.adapters.nginx.proxy import Proxy
-from orchestrator.adapters.nginx.remarks import remark
+from orchestrator.adapters.nginx.remarks import remark, still_sent
 from orchestrator.core.model import Hold, Site
 from orchestrator.core.stillness import Held
 from orchestrator.ports.trouble import Refused
+from orchestrator.proxies import addresses
 from orchestrator.proxies.far import Far
 from orchestrator.proxies.flips import Patience
 from orchestrator.proxies.switch import ProxySwitch
@@ -44,10 +45,16 @@ class NginxSwitch(ProxySwitch[Proxy]):
 
     def remarks(self) -> tuple[str, ...]:
         """With what the last reloads cut short, where the proxies were looked at before."""
-        return tuple(
+        reloads = (
             remark(name, tuple(cut for proxy in proxies for cut in proxy.cuts))
             for name, proxies in self._proxies.items()
         )
+        hosts = (
+            still_sent(spec.name, host)
+            for spec in self._site.proxies
+            for host in addresses.out(self._site, spec)
+        )
+        return (*reloads, *hosts)
 
     async def examined(self) -> tuple[tuple[bool, str], ...]:
         """And of each switch, what it cannot promise."""

@@ -67,8 +67,10 @@ def _nothing_to_do(drifts: tuple[Drift, ...], wish: Wish) -> Answer:
 
 
 def can_be_put_back(drift: Drift) -> bool:
-    """Whether `reconcile` can do anything about it; a standby is started by a backout only."""
-    return bool(drift.part or drift.share or drift.flips or drift.wirings)
+    """Whether it can be put back unasked; a standby is started by a backout only, and who shut a
+    host out may have meant it.
+    """
+    return bool(drift.part or drift.share or drift.flips or drift.wirings or drift.out)
 
 
 async def stays(visit: Visit, rollout: Rollout, why: str = "") -> Done:

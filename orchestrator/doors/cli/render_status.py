@@ -8,7 +8,7 @@ rollout in `render_rollout`.
 from __future__ import annotations
 
 from orchestrator.core.chronicle import Gone, Standby
-from orchestrator.core.drift import Drift, drift
+from orchestrator.core.drift import Drift, astray, drift
 from orchestrator.core.narrate import narrate
 from orchestrator.core.words import joined, sentence, span
 from orchestrator.doors.cli.paper import Ink, Paper, briefly
@@ -90,14 +90,19 @@ def taken_out(gone: Gone, now: float, paper: Paper) -> str:
 
 
 def drifts(picture: Picture) -> tuple[str, ...]:
-    """What was changed by hand, as sentences; none while a rollout is open or a look fell short."""
+    """What was changed by hand, as sentences; none where a look fell short.
+
+    While a rollout is open, of hosts alone: it looks after all else.
+    """
     return tuple(d.what for d in _differences(picture))
 
 
 def _differences(picture: Picture) -> tuple[Drift, ...]:
     sighting = picture.sighting
-    if sighting is None or sighting.unreached or picture.chronicle.open is not None:
+    if sighting is None or sighting.unreached:
         return ()
+    if picture.chronicle.open is not None:
+        return astray(picture.chronicle, sighting)
     return drift(picture.chronicle, sighting)
 
 

@@ -172,7 +172,7 @@ async def _put_back(
     tried = "\n".join(one.what for one in drifts)
     if tried in told or not any(map(can_be_put_back, drifts)):
         return _quiet("\n".join(map(told_of, drifts)), "drift")
-    if any(not one.service for one in drifts):
+    if any(not one.service or one.out for one in drifts):
         await bring_switch_up(visit)
     wish = wish_to_mend(visit, drifts, sighting)
     answer = await _opened(visit, wish, "putting back what was changed")

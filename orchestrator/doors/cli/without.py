@@ -74,6 +74,8 @@ async def _from_rollout(visit: Visit, rollout: Rollout, host: str, why: str) -> 
     )
     if reason := await drive.answer_to(visit, asked):
         raise refused(f"It was not done: {reason}.")
+    if left := await _still_there(visit, host):
+        visit.say(left)
     wanted = Outcome.BACKED_OUT if rollout.backing_out else Outcome.ROLLED_OUT
     return await ended(visit, standing, rollout.id, wanted=wanted)
 
@@ -96,10 +98,11 @@ async def _from_site(visit: Visit, host: str, why: str) -> Answer:
         told = await _gone(visit, driver, host, why)
     visit.use(visit.site)
     await _switch_sends_right(visit, f"taking {host} out of the switch")
+    out = f"{host} is taken out: nothing counts on it until `bgctl readmit {host}`."
     return Answer(
         Exit.DONE,
         "without",
-        text=f"{host} is taken out: nothing counts on it until `bgctl readmit {host}`.\n{told}",
+        text="\n".join(line for line in (out, told, await _still_there(visit, host)) if line),
         next=((f"bgctl readmit {host}", "take it back"), ("bgctl hosts", "what is on each")),
         records=await visit.records(),
         more={"without": list(visit.chronicle.away)},
@@ -140,8 +143,27 @@ async def _gone(visit: Visit, driver: Driver, host: str, why: str) -> str:
     return "It was told so itself, and refuses everybody; what runs there goes on running."
 
 
-async def _switch_sends_right(visit: Visit, doing: str) -> None:
-    """The switch sends to the hosts that are there now; none that was never used is begun."""
+async def _still_there(visit: Visit, host: str) -> str:
+    """What the switch still has there, counted; and what it cannot do about it."""
+    from orchestrator.core.words import counted, sentence
+    from orchestrator.ports.trouble import Trouble
+
+    try:
+        seen = await visit.world.switch.look(None)
+    except Trouble:
+        return ""  # whoever looks next is told
+    left = sum(count for name, count in seen.lingering if name == host)
+    said = [sentence(one) for one in visit.world.switch.remarks() if host in one.split()]
+    if left:
+        said.insert(0, f"{host} still answers {counted(left, 'request')}; no new ones go there.")
+    return "\n".join(said)
+
+
+async def _switch_sends_right(visit: Visit, doing: str, *, back: tuple[str, ...] = ()) -> None:
+    """The switch sends to the hosts that are there now; none that was never used is begun.
+
+    `back`: hosts that were out until now.
+    """
     from orchestrator.engine.driver import driving
     from orchestrator.engine.world import survey
     from orchestrator.ports.trouble import Refused, Unreachable
@@ -151,6 +173,8 @@ async def _switch_sends_right(visit: Visit, doing: str) -> None:
     try:
         async with driving(visit.world, by=visit.by, doing=doing) as driver:
             await survey(visit.world, driver.epoch)  # raises the fence before anything is done
+            if back:
+                await visit.world.switch.admit(back, driver.epoch)
             await visit.world.switch.ensure(driver.epoch)
     except (Refused, Unreachable) as trouble:
         visit.say(f"The switch was not told: {trouble.why}")
@@ -174,7 +198,7 @@ async def _taken_back(visit: Visit, host: str, why: str) -> Answer:
         stopped = await _looked_at(visit, driver, host)
         asked = await _recorded(visit, host, why) if host in visit.chronicle.away else None
     visit.use(visit.site)
-    await _switch_sends_right(visit, f"taking {host} back into the switch")
+    await _switch_sends_right(visit, f"taking {host} back into the switch", back=(host,))
     return await _is_back(visit, host, stopped, asked)
 
 
