@@ -13,12 +13,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.adapters.local import errand, keeper
+from orchestrator.adapters.local import beside, errand, keeper
 from orchestrator.core.model import Site
 from orchestrator.core.sight import RunSeen
 from orchestrator.core.steps import Run
@@ -75,7 +74,8 @@ class LocalCommands:
 
     async def _is_so(self, run: Run) -> bool:
         """What its look says. Only 0 is yes, and every other exit code is no."""
-        code, said = await self._end_of(_begin(), await self._order(run, run.command.holds))
+        order = await self._order(run, run.command.holds)
+        code, said = await self._end_of(beside.begin(errand.__file__), order)
         if code is None or code < 0:
             why = ended_badly(run, code, said, self._redactor)
             raise Unreachable(f"the look of {run.command.name} says nothing: {why}")
@@ -110,7 +110,7 @@ class LocalCommands:
             if self._watched(name):
                 raise Unreachable(f"{name}: what was begun before is still being ended; look again")
             self._write(name, rollout, way.begun)
-            watcher = _begin()
+            watcher = beside.begin(errand.__file__)
             self._write(name, rollout, way.begun, watcher.pid)
         code, said = await self._end_of(watcher, order)
         if code != 0:
@@ -129,8 +129,8 @@ class LocalCommands:
         assert watcher.stdin is not None
         with watcher:
             try:
-                line = _line(order, self._site.folder)
-                answer = await asyncio.to_thread(_converse, watcher, line)
+                told = _told(order, self._site.folder)
+                answer = await asyncio.to_thread(beside.converse, watcher, told)
             finally:
                 watcher.stdin.close()
         if "failed" in answer:
@@ -178,49 +178,19 @@ class LocalCommands:
 # -- Built, then run --------------------------------------------------------------------------
 
 
-def _begin() -> subprocess.Popen[bytes]:
-    """A watcher that waits for its order. Nothing private is in its argv or environment."""
-    return subprocess.Popen(
-        (sys.executable or "python3", "-I", "-S", errand.__file__),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-        env={k: v for k, v in os.environ.items() if k == "LD_LIBRARY_PATH"},
-        bufsize=0,
-    )
-
-
-def _line(order: Order, folder: str) -> bytes:
-    words = {
+def _told(order: Order, folder: str) -> dict[str, Any]:
+    return {
         "argv": order.argv,
         "env": _surroundings(order.env),
         "cwd": folder,
         "within_s": order.within_s,
         "keep": KEEP,
     }
-    return json.dumps(words).encode() + b"\n"
 
 
 def _surroundings(env: Any) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return {"PATH": PATH, **inherited, **env}
-
-
-def _converse(watcher: subprocess.Popen[bytes], line: bytes) -> dict[str, Any]:
-    """Give the order, hear the answer; nothing heard is an empty answer."""
-    assert watcher.stdin is not None
-    assert watcher.stdout is not None
-    try:
-        rest = memoryview(line)
-        while rest:
-            rest = rest[watcher.stdin.write(rest) :]
-    except BrokenPipeError:
-        return {}
-    said = watcher.stdout.readline()
-    answer: dict[str, Any] = json.loads(said) if said.endswith(b"\n") else {}
-    return answer
 
 
 def _is_there(program: str, folder: str, path: str) -> bool:

@@ -13,18 +13,15 @@ It refuses to know what the tag means, and it takes no fence: the caller does, a
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
-import select
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from orchestrator.adapters.local import keeper, place
+from orchestrator.adapters.local import beside, keeper, place
 from orchestrator.ports.processes import Launch, ProcessSeen
 from orchestrator.ports.trouble import Refused, Unreachable
 from orchestrator.releases import disk
@@ -86,25 +83,15 @@ class LocalProcesses:
                     return self._settled(name, until)
         raise Unreachable(f"{name}: another start or stop of it is under way")
 
-    def _begin(self, name: str, lock: int, order: bytes) -> None:
+    def _begin(self, name: str, lock: int, order: dict[str, Any]) -> None:
         """Begin a keeper that holds this lock, hand it the order, and hear its answer."""
         at = self._at(name)
         try:
-            child = subprocess.Popen(
-                keeper_argv(at, lock),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(lock,),
-                start_new_session=True,
-                cwd="/",
-                env={k: v for k, v in os.environ.items() if k == "LD_LIBRARY_PATH"},
-                bufsize=0,
-            )
+            child = beside.begin(keeper.__file__, at, str(lock), hands=(lock,))
         finally:
             os.close(lock)
         with child:
-            said = _converse(child, order)
+            said = beside.converse(child, order, ANSWER_S)
         if "failed" in said:
             self._wait_for(lambda: not place.held(at), ANSWER_S)
             raise Refused(f"{name} cannot be run: {said['failed']}")
@@ -245,16 +232,8 @@ class LocalProcesses:
             place.pause()
 
 
-# -- Commands and orders: built, then run -------------------------------------------------------
-
-
-def keeper_argv(at: str, lock: int) -> tuple[str, ...]:
-    """The keeper of a folder, isolated from whatever Python finds around it. No secret is in it."""
-    return (sys.executable or "python3", "-I", "-S", keeper.__file__, at, str(lock))
-
-
-def _order(do: str, launch: Launch) -> bytes:
-    words = {
+def _order(do: str, launch: Launch) -> dict[str, Any]:
+    return {
         "do": do,
         "argv": launch.argv,
         "env": dict(launch.env),
@@ -262,26 +241,7 @@ def _order(do: str, launch: Launch) -> bytes:
         "stop_s": launch.stop_s,
         "tag": launch.tag,
     }
-    return json.dumps(words).encode() + b"\n"
 
 
 def _ending(at: str) -> bool:
     return bool(place.note_of(at).get("ending"))
-
-
-def _converse(child: subprocess.Popen[bytes], order: bytes) -> dict[str, str]:
-    """Give the order, hear the answer; nothing heard is an empty answer."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        rest = memoryview(order)
-        while rest:
-            rest = rest[child.stdin.write(rest) :]
-    except BrokenPipeError:
-        return {}
-    child.stdin.close()
-    if not select.select([child.stdout], [], [], ANSWER_S)[0]:
-        return {}
-    line = child.stdout.readline()
-    said: dict[str, str] = json.loads(line) if line.endswith(b"\n") else {}
-    return said
