@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from orchestrator.core.chronicle import Chronicle, Serving
+from orchestrator.core.chronicle import Chronicle, Serving, Standby
 from orchestrator.core.model import Color, Share
 from orchestrator.core.rollout import Rollout
 from orchestrator.core.sight import Astray, InstallationSeen, Sighting, holds
@@ -28,6 +28,7 @@ class Drift:
     what: str  # one sentence, the same for the same difference
     share: Share | None = None  # what the traffic should be, where that differs
     part: Part | None = None  # what should lie there and run, where that or its traffic differs
+    files: Part | None = None  # what should lie there, whether it runs or not
     flips: tuple[Flip, ...] = ()  # all traffic as it should be, where nobody can see how it is
     wirings: tuple[Wiring, ...] = ()  # where inner addresses should lead, where they do not
     out: str = ""  # a host that gets requests though it was taken out
@@ -62,6 +63,7 @@ def drift(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
         if running < standby.count:
             who = f"{standby.service} {standby.color.value}, the standby,"
             found.append(Drift(standby.service, f"{who} runs {running} of {standby.count}"))
+        found += _lost_standby(standby, sighting)
     return tuple(d for d in found if d.what not in chronicle.accepted)
 
 
@@ -79,6 +81,25 @@ def _astray_drift(one: Astray) -> Drift:
         what = f"no new requests go to {one.host}, which nobody took out {where}"
         return Drift(service, what, shut=one.host)
     return Drift(service, f"requests go to {one.host}, which was taken out {where}", out=one.host)
+
+
+def _lost_standby(standby: Standby, sighting: Sighting) -> list[Drift]:
+    """What has lost its files cannot be started any more, and no backout could bring it back."""
+    seen = sighting.at(standby.service, standby.color)
+    if standby.release in seen.staged or not sighting.saw(standby.service, standby.color):
+        return []
+    who = f"{standby.service} {standby.color.value}, the standby,"
+    # Taking the mend back must not delete what the color points at.
+    before = Before(seen.current, seen.running(standby.release), staged=True)
+    part = Part(standby.service, standby.color, standby.count, standby.release, before)
+    what = f"{who} has lost the files of {standby.release.label}"
+    return [Drift(standby.service, what, files=part)]
+
+
+def mendable(drifts: tuple[Drift, ...]) -> tuple[Drift, ...]:
+    """Those that one rollout can put back: of each service, what serves before what stands by."""
+    serving = {d.service for d in drifts if d.part or d.share or d.flips or d.wirings}
+    return tuple(d for d in drifts if d.files is None or d.service not in serving)
 
 
 def _switch_drift(chronicle: Chronicle, sighting: Sighting) -> Drift:

@@ -12,7 +12,7 @@ it fails most often, and then costs nobody the way back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.drift import Drift
@@ -74,13 +74,18 @@ class _Move:
     seen: InstallationSeen  # the color it goes to
     count: int
     again: bool  # what runs there of the same release is no use
+    irreplaceable: bool = False  # its files are lost: what runs of it is all that can be had
+
+    @property
+    def staged(self) -> bool:
+        return self.release in self.seen.staged
 
     @property
     def ready(self) -> bool:
         """The release runs there already, in full: a standby."""
-        full = self.seen.running(self.release) >= self.count
+        enough = 1 if self.irreplaceable else self.count
         pointed = self.seen.current == self.release and self.seen.agreed
-        return full and pointed and not self.again
+        return self.seen.running(self.release) >= enough and pointed and not self.again
 
 
 def plan(
@@ -89,15 +94,13 @@ def plan(
     """The steps from the sighting to the wish. No steps: nothing to do."""
     if why := _cannot_see(site, wish, sighting):
         return why
-    moves = tuple(
-        move
-        for wanted in wish.wanted
-        if (move := _move(site, wanted.service, wanted.release, sighting, again=wish.again))
-    )
+    moves = _moves(site, wish, sighting)
     if not moves:
         return Plan(())
+    if lost := next((m for m in moves if m.irreplaceable and not m.ready), None):
+        return _lost(lost)
     lenient = wish.kind is Kind.BACKOUT
-    stage = Stage(tuple(_part(m) for m in moves if m.release not in m.seen.staged))
+    stage = Stage(tuple(_part(m) for m in moves if not m.staged and not (lenient and m.ready)))
     leftovers = tuple(part for m in moves if not m.ready for part in _leftovers(m.seen, site))
     wire = Wire(_wirings_inside(site, moves, sighting))
     start = Start(tuple(_part(m) for m in moves if not m.ready))
@@ -156,12 +159,13 @@ def plan_mend(
             # It is meant to run: taking the mend back must not stop what serves.
             before = Before(seen.current, d.part.count, staged=True)
             parts.append(Part(d.part.service, d.part.color, d.part.count, d.part.release, before))
+    files = tuple(d.files for d in drifts if d.files is not None)
     flips = tuple(_flip_back(d, d.share, sighting) for d in drifts if d.share is not None)
     flips += tuple(flip for d in drifts for flip in d.flips)
     wirings = tuple(w for d in drifts for w in d.wirings)
     hold = hold if any(flip.before != Share() for flip in flips) else None
     proven = tuple(dict.fromkeys(parts))
-    lost = tuple(p for p in proven if not holds(Stage((p,)), sighting))
+    lost = tuple(p for p in (*proven, *files) if not holds(Stage((p,)), sighting))
     started = tuple(p for p in proven if not holds(Start((p,)), sighting))
     return Plan(
         (
@@ -205,6 +209,27 @@ def _cannot_see(site: Site, wish: Wish, sighting: Sighting) -> Unplannable | Non
                 "Put it back first with `bgctl reconcile`.",
             )
     return None
+
+
+def _moves(site: Site, wish: Wish, sighting: Sighting) -> tuple[_Move, ...]:
+    """Going back to what has lost its files, and has no artifact, can do with what runs of it."""
+    moves = []
+    for wanted in wish.wanted:
+        move = _move(site, wanted.service, wanted.release, sighting, again=wish.again)
+        if move is None:
+            continue
+        lost = wish.kind is Kind.BACKOUT and not move.staged and wanted.source is None
+        moves.append(replace(move, irreplaceable=lost))
+    return tuple(moves)
+
+
+def _lost(move: _Move) -> Unplannable:
+    what = f"{move.service} {move.release.label}"
+    return Unplannable(
+        f"the way back to {what} is lost: its files are gone, none of it runs, and its artifact is"
+        " not at hand",
+        "Put the same artifact back where the site file finds it, or deploy another release.",
+    )
 
 
 def _move(

@@ -216,7 +216,9 @@ def _ended(rollout: Rollout, ended: Ended) -> Rollout:
     if not ended.undoing and ended.step > rollout.done:
         return rollout  # while it was written, somebody asked to prove anew: it has to come again
     facts = tuple((ended.step, fact) for fact in ended.facts)
-    lost = tuple(fact for fact in ended.facts if isinstance(fact, NoStandby))
+    known = {(fact.service, fact.color) for fact in rollout.lost}
+    found = (fact for fact in ended.facts if isinstance(fact, NoStandby))
+    lost = tuple(fact for fact in found if (fact.service, fact.color) not in known)
     left = tuple(fact for fact in ended.facts if isinstance(fact, LeftAsItIs))
     rollout = replace(
         rollout,

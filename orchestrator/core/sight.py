@@ -248,8 +248,9 @@ def _stopped(part: Part, sighting: Sighting) -> bool:
     seen = sighting.at(part.service, part.color)
     if not sighting.saw(part.service, part.color) or not seen.agreed:
         return False
-    if seen.current != part.before.current:
-        return False
+    lost = part.before.current is not None and not seen.lies(part.before.current)
+    if seen.current != part.before.current and not (lost and seen.current is None):
+        return False  # what lies nowhere any more cannot be pointed at
     return part.before.running > 0 or _retired(part, sighting)
 
 

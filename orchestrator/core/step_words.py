@@ -211,15 +211,12 @@ def taken_back(step: Step, facts: tuple[Fact, ...] = ()) -> str:
         case Stage(parts):
             return f"{releases_of(parts)} {_is(parts)} deleted again"
         case Retire(parts):
-            lost = [f for f in facts if isinstance(f, NoStandby)]
-            if lost:
-                which = joined(f"{f.service} {f.color.value}" for f in lost)
-                return f"no standby on {which} any more: {lost[0].why}"
-            return f"{told(parts, 'runs', 'run')} again"
+            return _lost(facts) or f"{told(parts, 'runs', 'run')} again"
         case Wire():
             return "inner addresses are wired as they were"
         case Start(parts):
-            return told(parts, "is stopped", "are stopped")
+            stopped = told(parts, "is stopped", "are stopped")
+            return f"{stopped}; {lost}" if (lost := _lost(facts)) else stopped
         case Shift(flips):
             return f"{_goes(flips, after=False)} again"
         case Run(command):
@@ -235,6 +232,13 @@ def taken_back(step: Step, facts: tuple[Fact, ...] = ()) -> str:
 
 
 # -- Pieces --------------------------------------------------------------------------------
+
+
+def _lost(facts: tuple[Fact, ...]) -> str:
+    """Which standbys there are no more, and why; empty where all are there."""
+    lost = [f for f in facts if isinstance(f, NoStandby)]
+    which = joined(f"{f.service} {f.color.value}" for f in lost)
+    return f"no standby on {which} any more: {lost[0].why}" if lost else ""
 
 
 def _look(step: Drain | Prove | Gate | Soak | Tidy) -> str:

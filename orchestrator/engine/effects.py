@@ -13,13 +13,14 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.core.model import Color, Hold, Pin, Share
-from orchestrator.core.record import Fact, Kind
+from orchestrator.core.record import Fact, Kind, NoStandby
 from orchestrator.core.rollout import Rollout
+from orchestrator.core.sight import Sighting
 from orchestrator.core.steps import Part, Retire, Run, Shift, Stage, Start, Step, Tidy, Wire
 from orchestrator.engine.driver import Driver
 from orchestrator.engine.sampling import any_answers, described
 from orchestrator.engine.standstill import GivenUp, shift_held
-from orchestrator.engine.world import look_at_switch
+from orchestrator.engine.world import look_at_switch, survey
 from orchestrator.ports.trouble import Refused, Superseded, Trouble, Unreachable
 
 Act = Callable[[], Awaitable[tuple[Fact, ...]]]
@@ -77,9 +78,7 @@ async def undo(driver: Driver, step: Step) -> tuple[Fact, ...]:
             await world.switch.send({}, pins, epoch)
         case Start(parts):
             await _stop(driver, tuple(p for p in parts if not p.before.running))
-            await _side_by_side(
-                world.installation.point(p.service, p.color, p.before.current, epoch) for p in parts
-            )
+            return await _point_back(driver, parts)
         case Shift():
             return await _traffic_back(driver, step)
         case Run():
@@ -99,6 +98,29 @@ async def _stop(driver: Driver, parts: tuple[Part, ...]) -> None:
             who = f"{part.service} {part.color.value}"
             raise Refused(f"{who} has traffic, and what has traffic is never stopped")
     await _side_by_side(driver.world.installation.stop(p, driver.epoch) for p in parts)
+
+
+async def _point_back(driver: Driver, parts: tuple[Part, ...]) -> tuple[Fact, ...]:
+    """Each color to what it pointed at before; to nothing where the files of that are gone."""
+    sighting = await survey(driver.world, driver.epoch)
+    lost = tuple(p for p in parts if _is_lost(p, sighting))
+    await _side_by_side(
+        driver.world.installation.point(
+            p.service, p.color, None if p in lost else p.before.current, driver.epoch
+        )
+        for p in parts
+    )
+    return tuple(NoStandby(p.service, p.color, _lost(p)) for p in lost)
+
+
+def _is_lost(part: Part, sighting: Sighting) -> bool:
+    before, seen = part.before.current, sighting.at(part.service, part.color)
+    return before is not None and sighting.saw(part.service, part.color) and not seen.lies(before)
+
+
+def _lost(part: Part) -> str:
+    assert part.before.current is not None
+    return f"the files of {part.before.current.label} are gone"
 
 
 async def _bring_back_standby(driver: Driver, parts: tuple[Part, ...]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from orchestrator.core.adopt import plan_adopt
 from orchestrator.core.chronicle import Chronicle
-from orchestrator.core.drift import drift, known
+from orchestrator.core.drift import drift, known, mendable
 from orchestrator.core.model import Policy
 from orchestrator.core.plan import Plan, Unplannable, plan, plan_mend, plan_retire
 from orchestrator.core.prove import Broken, Proof, prove
@@ -95,7 +95,7 @@ def _plan(
         case Kind.RETIRE:
             return plan_retire(world.site, services, sighting)
         case Kind.MEND:
-            return plan_mend(drift(chronicle, sighting), sighting, policy.hold)
+            return plan_mend(mendable(drift(chronicle, sighting)), sighting, policy.hold)
         case Kind.ADOPT:
             return plan_adopt(world.site, wish, sighting)
         case Kind.DEPLOY | Kind.BACKOUT:

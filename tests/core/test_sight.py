@@ -139,8 +139,13 @@ UNDONE: dict[str, Case] = {
     "it is stopped and the color points at nothing, as before": (START, old, True),
     "it is stopped and the color points at nothing, unlike before": (
         Start((REUSED,)),
-        old,
+        lambda: old().lies("web", R3),
         False,
+    ),
+    "it is stopped and what the color pointed at lies nowhere any more": (
+        Start((REUSED,)),
+        old,
+        True,
     ),
     "it is stopped and the color points at what it did before": (
         Start((REUSED,)),

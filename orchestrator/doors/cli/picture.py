@@ -172,7 +172,22 @@ def way_back(chronicle: Chronicle, now: float, sighting: Sighting | None = None)
         over = any(s.until_s is not None and s.until_s <= now for s in standbys)
         still = "still open, but due to end" if over else "open"
         return f"the way back to {to} is {still} (standby {colors}): `bgctl backout`"
+    if lost := _without_files(backout, sighting):
+        only = "only its artifact" if len(lost) == 1 else "only their artifacts"
+        return f"the files of {joined(lost)} are gone: {only} can open the way back to {to} again"
     return f"the way back to {to} is not instant, it has to be started again: `bgctl backout`"
+
+
+def _without_files(backout: Backout, sighting: Sighting | None) -> list[str]:
+    """What would have to be started again, and lies nowhere any more."""
+    if sighting is None or sighting.unreached:
+        return []
+    seen = {pair: [sighting.at(pair[0], color) for color in Color] for pair in backout.wanted}
+    return [
+        f"{service} {release.label}"
+        for (service, release), colors in seen.items()
+        if not any(c.lies(release) or c.running(release) for c in colors)
+    ]
 
 
 def _still_warm(chronicle: Chronicle, sighting: Sighting | None) -> str:

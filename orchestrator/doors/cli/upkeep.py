@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from orchestrator.core.model import Release
     from orchestrator.core.record import Wish
     from orchestrator.core.sight import Sighting
+    from orchestrator.core.steps import Part
     from orchestrator.doors.cli.answer import Answer
     from orchestrator.doors.cli.visit import Visit
 
@@ -127,12 +128,8 @@ async def _mended(visit: Visit) -> Answer:
         return _no_drift()
     for drift in drifts:
         visit.say(told_of(drift))
-    if any(not drift.service or drift.out for drift in drifts):
+    if any(not drift.service for drift in drifts):
         await bring_switch_up(visit)
-    if shut := tuple(drift.shut for drift in drifts if drift.shut):
-        await _let_in(visit, shut)
-    if all(drift.out or drift.shut for drift in drifts):
-        return await _about_hosts(visit)
     wish = wish_to_mend(visit, drifts, sighting)
     opened = await drive.open_and_drive(
         visit, wish, policy=visit.file.policy, doing="putting back what was changed"
@@ -152,11 +149,15 @@ def wish_to_mend(visit: Visit, drifts: tuple[Drift, ...], sighting: Sighting) ->
     """Every service that putting this back is about, with what should serve; its artifact, where
     the files of that are lost.
     """
+    from orchestrator.core.drift import mendable
     from orchestrator.core.record import Kind, Wanted, Wish
 
+    drifts = mendable(drifts)
+    lost = {d.service: d.files for d in drifts if d.files is not None}
     services = dict.fromkeys(name for d in drifts for name in _about(d) if name)
     serving = [s for name in services if (s := visit.chronicle.serves(name)) is not None]
-    wanted = (Wanted(s.service, s.release, _source(visit, s, sighting)) for s in serving)
+    should = [lost.get(s.service, s) for s in serving]
+    wanted = (Wanted(s.service, s.release, _source(visit, s, sighting)) for s in should)
     return Wish(tuple(wanted), Kind.MEND)
 
 
@@ -165,7 +166,7 @@ def _about(drift: Drift) -> tuple[str, ...]:
     return (drift.service, *flips, *(wiring.pin.caller for wiring in drift.wirings))
 
 
-def _source(visit: Visit, serving: Serving, sighting: Sighting) -> str | None:
+def _source(visit: Visit, serving: Serving | Part, sighting: Sighting) -> str | None:
     """Where to stage it from, should it be lost; what cannot be had is named."""
     from orchestrator.doors.cli.wishes import source_of
 
@@ -194,35 +195,6 @@ async def bring_switch_up(visit: Visit) -> None:
     async with driving(visit.world, by=visit.by, doing="bringing the switch up") as driver:
         await survey(visit.world, driver.epoch)  # raises the fence before anything is done
         await visit.world.switch.ensure(driver.epoch)
-
-
-async def _let_in(visit: Visit, hosts: tuple[str, ...]) -> None:
-    """A person's word, written down first: these hosts get requests as all others do."""
-    from orchestrator.core.record import Asked, What
-    from orchestrator.doors.cli import drive
-    from orchestrator.doors.cli.opened import stays
-    from orchestrator.engine.world import survey
-
-    async with drive.at_site(visit, f"letting {', '.join(hosts)} in") as driver:
-        if driver.chronicle.open is not None:
-            raise await stays(visit, driver.chronicle.open)
-        for host in hosts:
-            await drive.ask(visit, Asked(None, What.READMIT, visit.by, target=host))
-        await survey(visit.world, driver.epoch)  # raises the fence before anything is done
-        await visit.world.switch.admit(hosts, driver.epoch)
-
-
-async def _about_hosts(visit: Visit) -> Answer:
-    """Nothing else differed; the look afterwards says whether it took."""
-    from orchestrator.doors.cli.answer import Answer
-    from orchestrator.doors.cli.exits import Exit
-
-    left, _ = await _drifts(visit)
-    if left:
-        problem = "\n".join(map(told_of, left))
-        return Answer(Exit.STUCK, "drift", problem=problem, records=await visit.records())
-    text = "It was put back: the switch sends where it should."
-    return Answer(Exit.DONE, "put-back", text=text, records=await visit.records())
 
 
 async def _accepted(visit: Visit, why: str) -> Answer:
