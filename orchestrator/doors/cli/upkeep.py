@@ -128,8 +128,12 @@ async def _mended(visit: Visit) -> Answer:
         return _no_drift()
     for drift in drifts:
         visit.say(told_of(drift))
-    if any(not drift.service for drift in drifts):
+    if any(not drift.service or drift.out for drift in drifts):
         await bring_switch_up(visit)
+    if shut := tuple(drift.shut for drift in drifts if drift.shut):
+        await _let_in(visit, shut)
+    if all(drift.out or drift.shut for drift in drifts):
+        return await _about_hosts(visit)
     wish = wish_to_mend(visit, drifts, sighting)
     opened = await drive.open_and_drive(
         visit, wish, policy=visit.file.policy, doing="putting back what was changed"
@@ -195,6 +199,35 @@ async def bring_switch_up(visit: Visit) -> None:
     async with driving(visit.world, by=visit.by, doing="bringing the switch up") as driver:
         await survey(visit.world, driver.epoch)  # raises the fence before anything is done
         await visit.world.switch.ensure(driver.epoch)
+
+
+async def _let_in(visit: Visit, hosts: tuple[str, ...]) -> None:
+    """A person's word, written down first: these hosts get requests as all others do."""
+    from orchestrator.core.record import Asked, What
+    from orchestrator.doors.cli import drive
+    from orchestrator.doors.cli.opened import stays
+    from orchestrator.engine.world import survey
+
+    async with drive.at_site(visit, f"letting {', '.join(hosts)} in") as driver:
+        if driver.chronicle.open is not None:
+            raise await stays(visit, driver.chronicle.open)
+        for host in hosts:
+            await drive.ask(visit, Asked(None, What.READMIT, visit.by, target=host))
+        await survey(visit.world, driver.epoch)  # raises the fence before anything is done
+        await visit.world.switch.admit(hosts, driver.epoch)
+
+
+async def _about_hosts(visit: Visit) -> Answer:
+    """Nothing else differed; the look afterwards says whether it took."""
+    from orchestrator.doors.cli.answer import Answer
+    from orchestrator.doors.cli.exits import Exit
+
+    left, _ = await _drifts(visit)
+    if left:
+        problem = "\n".join(map(told_of, left))
+        return Answer(Exit.STUCK, "drift", problem=problem, records=await visit.records())
+    text = "It was put back: the switch sends where it should."
+    return Answer(Exit.DONE, "put-back", text=text, records=await visit.records())
 
 
 async def _accepted(visit: Visit, why: str) -> Answer:
