@@ -28,8 +28,9 @@ from orchestrator.core.model import Host
 
 SITE, SERVICE = "fleet", "web"
 UNITS = f"bg-{SITE}-{SERVICE}-blue@*.service", f"bg-{SITE}-{SERVICE}-green@*.service"
-LIST = ("systemctl", "--user", "list-units", "--all", "--plain", "--no-legend", "--full", *UNITS)
-BY_SHELL = f"{shlex.join(LIST)}; echo done\n"
+SHOWN = "Id,LoadState,ActiveState,SubState,MainPID,InvocationID,UnitFileState"
+LOOK = ("systemctl", "--user", "show", "--all", f"--property={SHOWN}", *UNITS)
+BY_SHELL = f"{shlex.join(LOOK)}; echo done\n"
 BY_PYTHON = """\
 import json, subprocess, sys
 for line in sys.stdin:
@@ -72,7 +73,7 @@ class Ours:
 
 class Bare:
     command = shlex.join(("python3", "-I", "-S", "-c", BY_PYTHON))
-    nothing, question = b"[]\n", json.dumps([LIST]).encode() + b"\n"
+    nothing, question = b"[]\n", json.dumps([LOOK]).encode() + b"\n"
     last = b""  # the line that ends an answer; empty: each is one
 
     def __init__(self, hosts: list[Host]) -> None:

@@ -26,15 +26,10 @@ def systemctl(how: str, verb: str, *words: str) -> list[str]:
 
 
 def show(how: str, units: Sequence[str]) -> list[str]:
+    """Units by name, and of patterns those that are loaded (with --all: also where they rest)."""
     # A look needs no rights, so it does not go through sudo.
     looking = "root" if how == "sudo" else how
-    return systemctl(looking, "show", "--property=" + ",".join(SHOWN), "--", *units)
-
-
-def listed(how: str, patterns: Sequence[str]) -> list[str]:
-    looking = "root" if how == "sudo" else how
-    flags = ("--all", "--plain", "--no-legend", "--full")
-    return systemctl(looking, "list-units", *flags, "--", *patterns)
+    return systemctl(looking, "show", "--all", "--property=" + ",".join(SHOWN), "--", *units)
 
 
 def start(how: str, units: Sequence[str]) -> list[str]:
@@ -51,7 +46,8 @@ def kill(how: str, units: Sequence[str]) -> list[str]:
 
 
 def enable(how: str, units: Sequence[str]) -> list[str]:
-    return systemctl(how, "enable", "--quiet", "--", *units)
+    """systemd knows of it after the next `reload`, which by itself it would do here as well."""
+    return systemctl(how, "enable", "--quiet", "--no-reload", "--", *units)
 
 
 def disable(how: str, units: Sequence[str]) -> list[str]:
@@ -59,7 +55,8 @@ def disable(how: str, units: Sequence[str]) -> list[str]:
 
 
 def link(how: str, path: str) -> list[str]:
-    return systemctl(how, "link", "--quiet", "--", path)
+    """As `enable`: to be followed by `reload`."""
+    return systemctl(how, "link", "--quiet", "--no-reload", "--", path)
 
 
 def reset_failed(how: str, units: Sequence[str]) -> list[str]:

@@ -47,15 +47,14 @@ class Colors:
 
     def look(self, ledger: Ledger, more: dict[tuple[str, str], list[int]] | None = None) -> None:
         """Raises Unsure where systemd does not answer. `more`: indexes looked at as well."""
+        known = {
+            one: {*_ever_started(ledger, one), *(more or {}).get(one, ())} for one in self._colors
+        }
+        names = [self._root.unit(*one, index) for one in known for index in sorted(known[one])]
         patterns = [self._root.template(*one).replace("@.", "@*.") for one in self._colors]
-        listed = self._systemd.listed(patterns)
+        self._units = self._systemd.show(names, patterns)
         for one in self._colors:
-            known = set(_ever_started(ledger, one)) | set(_loaded(self._root, one, listed))
-            self._indexes[one] = sorted(known | set((more or {}).get(one, ())))
-        names = [
-            self._root.unit(*one, index) for one in self._colors for index in self._indexes[one]
-        ]
-        self._units = self._systemd.show(names)
+            self._indexes[one] = sorted(known[one] | set(_loaded(self._root, one, self._units)))
 
     def number(self, ledger: Ledger, *, durably: bool) -> dict[str, dict[str, Any]]:
         """The starts of the ledger with those that are new; written down where `durably`."""
@@ -204,7 +203,7 @@ def _ever_started(ledger: Ledger, one: tuple[str, str]) -> list[int]:
     return [int(name[len(above) :]) for name in ledger.starts if name.startswith(above)]
 
 
-def _loaded(root: Root, one: tuple[str, str], listed: list[str]) -> list[int]:
+def _loaded(root: Root, one: tuple[str, str], listed: Iterable[str]) -> list[int]:
     before, _, after = root.template(*one).partition("@")
     pattern = re.compile(re.escape(before + "@") + r"(\d{1,4})" + re.escape(after))
     return [int(found[1]) for found in map(pattern.fullmatch, listed) if found]

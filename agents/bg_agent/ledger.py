@@ -20,6 +20,7 @@ from bg_agent.trouble import Refused, of_system
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 PLACE = 64 * 1024  # bytes of each of the two
@@ -107,9 +108,20 @@ def _opened(place: bytes) -> tuple[int, dict[str, Any]] | None:
 
 
 def _digest(number: int, text: bytes) -> bytes:
+    return _sha256()(b"%d\n%s" % (number, text)).hexdigest().encode()
+
+
+def _sha256() -> Callable[[bytes], Any]:
+    """Python's own, which needs no OpenSSL: loading that takes longer than all else of a look."""
+    for name in ("_sha256", "_sha2"):  # until Python 3.11, and since
+        try:
+            found: Callable[[bytes], Any] = __import__(name).sha256
+        except ImportError:
+            continue
+        return found
     import hashlib
 
-    return hashlib.sha256(b"%d\n%s" % (number, text)).hexdigest().encode()
+    return hashlib.sha256
 
 
 def _overwrite(path: str, at: int, data: bytes) -> None:

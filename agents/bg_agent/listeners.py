@@ -1,4 +1,4 @@
-"""Who listens on a TCP port of this host, as /proc tells it.
+"""Who listens on a TCP port of this host.
 
 The one rule: only look. Connecting would wake a stranger, binding would be in the way of our own.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import re
 
+from bg_agent import sockets
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-LISTENING = "0A"
 _UNIT = re.compile(rb"/(bg-[a-z0-9-]+@\d+\.service)")
 
 
@@ -32,29 +33,13 @@ class Listener:
 def on_ports(ports: Iterable[int]) -> dict[int, list[Listener]]:
     """Everybody who listens on these, whatever the address; quick where it is nobody."""
     wanted = set(ports)
-    inodes: dict[str, int] = {}
-    for table in ("tcp", "tcp6"):
-        inodes.update(_listening(table, wanted))
+    inodes = {inode: port for inode, port in sockets.listening() if port in wanted}
     found: dict[int, list[Listener]] = {port: [] for port in wanted}
     for port, pid in _owners(inodes) if inodes else ():
         found[port].append(Listener(pid, _program(pid), _unit(pid)))
     for port in set(inodes.values()):
         found[port] = found[port] or [Listener(None)]
     return found
-
-
-def _listening(table: str, ports: set[int]) -> Iterator[tuple[str, int]]:
-    """Sockets and their ports: `sl local_address rem_address st … uid timeout inode`."""
-    try:
-        with open("/proc/net/" + table) as file:
-            next(file)
-            for line in file:
-                parts = line.split()
-                port = int(parts[1].rpartition(":")[2], 16)
-                if parts[3] == LISTENING and port in ports:
-                    yield parts[9], port
-    except (OSError, StopIteration):
-        return
 
 
 def _owners(inodes: dict[str, int]) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 
 from bg_agent import disk, lock, units
 from bg_agent.asked import Release, shown
@@ -82,6 +81,8 @@ class Shelf:
 
     def delete(self, folder: str) -> None:
         """Delete what nobody sees, and the folder of the service when it was the last."""
+        import shutil  # here and not above: it loads every kind of compression
+
         shutil.rmtree(folder, ignore_errors=True)
         try:
             os.rmdir(os.path.dirname(folder))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bg_agent.units import Launch
 
 EXECUTED_S = 5.0
-POLL_S = 0.05
+POLL_S = 0.01, 0.05  # it grows from the first to the second
 CREDENTIALS_SINCE = 247
 
 
@@ -167,9 +167,9 @@ def _set_up(root: Root, launch: Launch, systemd: Systemd, before: dict[int, Unit
     how, color = systemd.how, _color(launch)
     if how == "sudo" and any(unit["LoadState"] == "not-found" for unit in before.values()):
         systemd.do(commands.link(how, root.unit_file(*color)))
-    systemd.do(commands.reload(how))
     wanted = {one.index: root.unit(*color, one.index) for one in launch.instances}
     systemd.do(commands.enable(how, [*wanted.values()]))
+    systemd.do(commands.reload(how))
     missing = [name for index, name in wanted.items() if not before[index].running]
     dead = [name for index, name in wanted.items() if before[index]["ActiveState"] == "failed"]
     if dead:
@@ -181,14 +181,15 @@ def _set_up(root: Root, launch: Launch, systemd: Systemd, before: dict[int, Unit
 def _await(root: Root, launch: Launch, systemd: Systemd) -> None:
     """Until each was executed, or its failure to be can be seen; bounded, and no more than that."""
     names = [root.unit(*_color(launch), one.index) for one in launch.instances]
-    until = time.monotonic() + EXECUTED_S
+    until, pause_s = time.monotonic() + EXECUTED_S, POLL_S[0]
     while time.monotonic() < until:
         try:
             if all(unit.settled(launch.notify) for unit in systemd.show(names).values()):
                 return
         except Unsure:
             pass  # it is looked at once more afterwards
-        time.sleep(POLL_S)
+        time.sleep(pause_s)
+        pause_s = min(2 * pause_s, POLL_S[1])
 
 
 def _color(launch: Launch) -> tuple[str, str]:

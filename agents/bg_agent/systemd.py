@@ -87,22 +87,19 @@ class Systemd:
         found = re.match(rb"systemd (\d+)", done.out)
         return int(found[1]) if found else 0
 
-    def show(self, units: Sequence[str]) -> dict[str, UnitSeen]:
-        """Every one of the units by name, also those that are not there."""
-        if not units:
+    def show(self, units: Sequence[str], patterns: Sequence[str] = ()) -> dict[str, UnitSeen]:
+        """Every one of the units by name, also those that are not there; and the loaded ones that
+        fit a pattern.
+        """
+        if not units and not patterns:
             return {}
-        out = self._ask(commands.show(self.how, units))
+        out = self._ask(commands.show(self.how, [*units, *patterns]))
         seen = [_pairs(block) for block in out.strip("\n").split("\n\n")]
-        found = {one.get("Id", ""): UnitSeen(one) for one in seen}
+        found = {one["Id"]: UnitSeen(one) for one in seen if "Id" in one}
         missing = [unit for unit in units if unit not in found]
         if missing:
             raise Unsure("systemd said nothing of %s" % missing[0])
         return found
-
-    def listed(self, patterns: Sequence[str]) -> list[str]:
-        """The loaded units that fit."""
-        out = self._ask(commands.listed(self.how, patterns)) if patterns else ""
-        return [line.split()[0] for line in out.splitlines() if line.split()]
 
     def do(self, argv: Sequence[str]) -> None:
         """A command that has to be taken. Refused with what it said."""

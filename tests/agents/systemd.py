@@ -61,11 +61,10 @@ def show(name):
         "UnitFileState": "enabled" if unit.get("enabled") else "disabled"}
     return "".join("%s=%s" % pair + chr(10) for pair in pairs.items())
 if verb == "show":
-    print(chr(10).join(show(name) for name in names), end="")
-elif verb == "list-units":
-    for path in sorted(units.iterdir()):
-        if any(fnmatch.fnmatch(path.name, name) for name in names):
-            print(path.name, "loaded", "active", "running", "what it is")
+    fits = [path.name for one in names if "*" in one for path in sorted(units.iterdir())
+        if fnmatch.fnmatch(path.name, one)]
+    named = [one for one in names if "*" not in one]
+    print(chr(10).join(show(name) for name in named + fits), end="")
 elif verb == "start":
     for name in names:
         if read(name).get("LoadState") == "masked":

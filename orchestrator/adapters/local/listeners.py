@@ -1,4 +1,4 @@
-"""Who listens on a port of this machine, as /proc tells it.
+"""Who listens on a port of this machine.
 
 The one rule: only look. Connecting would wake a stranger, binding would be in the way of our own.
 It refuses to judge whether somebody may be there.
@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-LISTENING = "0A"
+from orchestrator.adapters.local.sockets import listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +24,11 @@ class Listener:
 
 def on_port(port: int) -> tuple[Listener, ...]:
     """Everybody who listens on this TCP port, whatever the address; quick where it is nobody."""
-    sockets = {inode for table in ("tcp", "tcp6") for inode in _listening(table, port)}
+    sockets = {inode for inode, theirs in listening() if theirs == port}
     if not sockets:
         return ()
     found = tuple(Listener(pid, _program(pid)) for pid in _owners(sockets))
     return found or (Listener(None, ""),)
-
-
-def _listening(table: str, port: int) -> Iterator[str]:
-    """The inodes of the sockets: `sl local_address rem_address st … uid timeout inode`."""
-    try:
-        with open(f"/proc/net/{table}") as file:
-            next(file)
-            for line in file:
-                parts = line.split()
-                if parts[3] == LISTENING and int(parts[1].rpartition(":")[2], 16) == port:
-                    yield parts[9]
-    except (OSError, StopIteration):
-        return
 
 
 def _owners(inodes: set[str]) -> Iterator[int]:
