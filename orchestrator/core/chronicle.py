@@ -246,7 +246,17 @@ def _closed(chronicle: Chronicle, rollout: Rollout, at_s: float, remark: str) ->
     chronicle = replace(chronicle, standbys=_standbys_left(chronicle, rollout))
     if not went:
         return chronicle
+    chronicle = replace(chronicle, accepted=_still_accepted(chronicle, rollout))
     return replace(_moved(chronicle, rollout, at_s), pins=_wired(chronicle, rollout))
+
+
+def _still_accepted(chronicle: Chronicle, rollout: Rollout) -> tuple[str, ...]:
+    """What was accepted of a service ends with the rollout that brings it to what it should be: the
+    same difference is another one then. So does what was accepted of the switch, which was seen to.
+    """
+    about = {w.service for w in rollout.wish.wanted} | {f.service for f in flips_of(rollout.steps)}
+    ended = (*(f"{name}{sign}" for name in about for sign in (" ", ":")), "the switch ")
+    return tuple(what for what in chronicle.accepted if not what.startswith(ended))
 
 
 def _not_met(rollout: Rollout) -> tuple[Entry, ...]:

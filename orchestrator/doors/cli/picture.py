@@ -230,6 +230,17 @@ def instant_standbys(
     return tuple(found)
 
 
+def left_over(chronicle: Chronicle, sighting: Sighting | None) -> tuple[tuple[str, Color], ...]:
+    """What still runs beside what serves and is no way back any more, as (service, color); while no
+    rollout is open.
+    """
+    if sighting is None or chronicle.open is not None:
+        return ()
+    stands_by = {(s.service, s.color) for s in chronicle.standbys}
+    idle = ((s.service, s.color.other) for s in chronicle.serving)
+    return tuple(one for one in idle if one not in stands_by and sighting.at(*one).running())
+
+
 def warm(standby: Standby, sighting: Sighting | None) -> bool:
     """Whether it was seen to run; what nobody looked at is believed."""
     if sighting is None or sighting.unreached:
@@ -274,6 +285,8 @@ def next_steps(
         steps.append(NextStep("bgctl backout", f"go back to {to}"))
     if chronicle.standbys:
         steps.append(NextStep("bgctl retire", "stop the standby and give up the instant way back"))
+    elif left_over(chronicle, sighting):
+        steps.append(NextStep("bgctl retire", "stop what still runs and is no way back any more"))
     if not chronicle.serving:
         steps.append(NextStep("bgctl deploy VERSION", "bring a first release up"))
     return tuple(steps)

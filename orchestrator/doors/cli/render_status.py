@@ -12,7 +12,7 @@ from orchestrator.core.drift import Drift, astray, drift
 from orchestrator.core.narrate import narrate
 from orchestrator.core.words import joined, sentence, span
 from orchestrator.doors.cli.paper import Ink, Paper, briefly
-from orchestrator.doors.cli.picture import Picture, next_steps, serving_line, warm
+from orchestrator.doors.cli.picture import Picture, left_over, next_steps, serving_line, warm
 from orchestrator.doors.cli.render_history import past_in_words
 from orchestrator.doors.cli.render_rollout import rollout_lines
 from orchestrator.doors.cli.render_tree import tree
@@ -50,6 +50,7 @@ def _drawn(
         rollout_lines(picture, paper, dense=dense),
         [] if brief else _newest(picture, paper),
         _standbys(picture, paper),
+        _left_over(picture, paper),
         _requests(picture, paper),
         [] if dense else _next(picture, paper, watching=watching),
         _last(picture, paper),
@@ -164,6 +165,19 @@ def _standby(group: list[Standby], until_s: float | None, picture: Picture, pape
     if left <= 0:
         return f"{stands}; the time for that was over at {clock}.{_tended(picture)}"
     return f"{stands} until {clock}, {span(left)} from now.{_tended(picture)}"
+
+
+def _left_over(picture: Picture, paper: Paper) -> list[str]:
+    """Its world was reused in part, or somebody started it: nobody else would stop it."""
+    found = left_over(picture.chronicle, picture.sighting)
+    if not found:
+        return []
+    what = joined(f"{service} on {color.value}" for service, color in found)
+    one = len(found) == 1
+    named = " ".join(service for service, _ in found)
+    verb, is_ = ("runs", "is") if one else ("run", "are")
+    said = f"{what} still {verb} and {is_} no way back any more: `bgctl retire {named}` stops"
+    return paper.wrapped(f"{said} {'it' if one else 'them'}.")
 
 
 def _tended(picture: Picture) -> str:
