@@ -4,12 +4,16 @@ once.
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from orchestrator.doors.cli import reserve
 from orchestrator.doors.cli.exits import Exit
 from tests.doors.machine import WITHIN_S, Machine, until
 
@@ -209,3 +213,40 @@ def test_a_file_that_changed_its_ports_or_leads_to_another_journal_does_not_lose
     file.write_text(text)
     assert machine("backout").code == Exit.DONE
     assert machine.answers() == "1"
+
+
+def test_a_full_disk_does_not_close_the_way_back(machine: Machine) -> None:
+    """S10: not a byte is free beside the state folder, on a small file system of its own."""
+    state = machine.folder / "state"
+    state.mkdir()
+    with small_disk(state):
+        assert machine("deploy", "1").code == Exit.DONE
+        assert machine("deploy", "2", "--switch").code == Exit.DONE
+        fill(state / "filler")
+        assert machine("deploy", "4").code != Exit.DONE
+        assert "Room for one backout is put aside" in " ".join(machine("status").out.split())
+        said = machine("backout")
+        assert (said.code, machine.answers()) == (Exit.DONE, "1"), said.err
+        (state / "filler").unlink()
+        assert machine("deploy", "2", "--switch").code == Exit.DONE
+        assert (state / "reserve").stat().st_blocks * 512 >= reserve.BYTES
+        machine.end()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    if os.geteuid():
+        pytest.skip("only root mounts a file system")
+    argv = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", str(folder)]
+    subprocess.run(argv, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Until nothing more fits."""
+    with suppress(OSError), path.open("ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))

@@ -35,9 +35,14 @@ def backout(
     An open rollout is taken back; after it closed, what the last one brought is undone. The data
     gathered since stays.
     """
+    from orchestrator.doors.cli import reserve
     from orchestrator.doors.cli.visit import run
 
     async def work(visit: Visit) -> Answer:
+        if reserve.give_back(visit.world.site.state):
+            visit.say(
+                "The disk of the state folder is full; this goes by the room put aside for it."
+            )
         rollout = visit.chronicle.open
         if rollout is not None and to:
             from orchestrator.doors.cli.opened import stays

@@ -32,6 +32,7 @@ class Picture:
     addresses: Mapping[str, str] = field(default_factory=dict)  # service -> URL for people
     previews: Mapping[tuple[str, Color], str] = field(default_factory=dict)  # one color, by URL
     verdicts: Mapping[tuple[str, Color], Verdict] = field(default_factory=dict)  # sampled just now
+    reserved: bool = False  # room is put aside for a backout
     room: int | None = None  # bytes free where the journal lies; None: nobody looked
 
     @property

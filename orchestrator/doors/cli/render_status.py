@@ -126,10 +126,13 @@ def _room(picture: Picture, paper: Paper) -> list[str]:
     """A full disk closes the way back: what cannot be written down is not done."""
     if picture.room is None or picture.room >= ROOM_MIN:
         return []
+    full = f"The disk of the state folder is full ({picture.room // 1000} kB free)"
     said = (
-        f"The disk of the state folder is full ({picture.room // 1000} kB free): what cannot be"
-        " written down is not done, neither a rollout nor the way back. Make room there first."
+        f"{full}: what cannot be written down is not done, neither a rollout nor the way back."
+        " Make room there first."
     )
+    if picture.reserved:
+        said = f"{full}: no rollout can be opened. Room for one backout is put aside; make more."
     return [paper.ink(Ink.BAD, line) for line in paper.wrapped(said)]
 
 

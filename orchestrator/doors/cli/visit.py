@@ -27,7 +27,7 @@ from orchestrator.core.record import Entry, Wish
 from orchestrator.core.settled import settled
 from orchestrator.core.sight import Sighting
 from orchestrator.doors.cli import answer as answers
-from orchestrator.doors.cli import arrival
+from orchestrator.doors.cli import arrival, reserve
 from orchestrator.doors.cli.answer import Answer, Done
 from orchestrator.doors.cli.arrival import Arrived
 from orchestrator.doors.cli.exits import Exit
@@ -112,7 +112,8 @@ class Visit:
             return str(bad)
 
     def accept(self) -> None:
-        """Keep the site file as it is now, for whoever has to go back without it."""
+        """Keep the site file as it is now, for whoever has to go back without it; and room."""
+        reserve.put_aside(self.world.site.state)
         if self.file_at is None:
             return
         from orchestrator.config.accepted import Accepted, accept
@@ -166,6 +167,7 @@ class Visit:
             addresses={name: url for name, url in outer if url},
             previews={place: url for place, url in inner if url},
             room=room_at(self.world.site.state),
+            reserved=reserve.is_there(self.world.site.state),
         )
 
     def _just_seen(self) -> Sighting | None:
