@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from e2e.hosts import traces
 from e2e.hosts.fleet import Fleet
@@ -31,7 +32,8 @@ HEALTH = 'json: {version: "{version}", color: "{color}"}'
 SERVICE = """\
   {name}:
     artifact: releases/{artifact}
-    run: [python3, shop.py, --host, 0.0.0.0, --port, "{{port}}", --color, "{{color}}"]
+    run: [python3, shop.py, --host, 0.0.0.0, --port, "{{port}}", --color, "{{color}}",
+          --instance, "{{instance}}"]
     stop: 5s
     instances: {{on: [{webs}], ports: {{blue: {port}, green: {other}}}}}
     probes: [{{http: /healthz, expect: {{status: 200, {health}}}}}{more}]
@@ -138,9 +140,18 @@ class Behind:
         return {proxy.name: self.asked(proxy) for proxy in self.fleet.proxies}
 
     def asked(self, proxy: Host) -> str:
-        with urllib.request.urlopen(f"{self.url(proxy)}/", timeout=5) as answer:
-            said = json.loads(answer.read())
+        said = self._said(proxy)
         return f"{said['version']} {said['api']['version']}"
+
+    def who_answers(self) -> set[int]:
+        """The numbers of the hosts that take part in answers, at any proxy."""
+        said = [self._said(proxy) for _ in range(12) for proxy in self.fleet.proxies]
+        return {one for answer in said for one in (answer["instance"], answer["api"]["instance"])}
+
+    def _said(self, proxy: Host) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url(proxy)}/", timeout=5) as answer:
+            said: dict[str, Any] = json.loads(answer.read())
+        return said
 
     def by_hand(self, proxy: Host, color: str) -> None:
         """Somebody flips web at the socket."""

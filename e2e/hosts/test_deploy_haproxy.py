@@ -36,6 +36,18 @@ def bare(hosting: None, tmp_path: Path) -> Iterator[Behind]:
 @pytest.fixture
 def serving(bare: Behind) -> Behind:
     """Web 1 and api 1 serve at both proxies."""
+    return _begun(bare)
+
+
+@pytest.fixture(scope="module")
+def kept(hosting: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Behind]:
+    """The same, for tests that leave it as they found it; they stand at the end."""
+    folder = tmp_path_factory.mktemp("kept")
+    with Fleet(folder, 4, proxies=2) as fleet:
+        yield _begun(Behind(folder / "site", fleet))
+
+
+def _begun(bare: Behind) -> Behind:
     bare.open_proxies()
     assert bare.bg("deploy", "1").code == 2, "the files that the lines name are laid"
     for proxy in bare.fleet.proxies:
@@ -109,15 +121,6 @@ def test_releases_are_switched_and_backed_out_under_load_and_nothing_is_lost(
     assert "web 4 and api 4 serve on green" in _flat(status.out)
 
 
-def test_check_says_where_the_url_does_not_lead_to_the_proxies(serving: Behind) -> None:
-    text = serving.file.read_text()
-    url = serving.url(serving.fleet.proxies[0])
-    serving.file.write_text(text.replace(url, "http://no-such-name.invalid:8080"))
-    wrong = serving.bg("check")
-    assert wrong.code == 2, wrong
-    assert "edge: no-such-name.invalid:8080 cannot be reached from here" in _flat(wrong.err)
-
-
 def test_time_stands_still_at_both_proxies_through_the_command(serving: Behind) -> None:
     assert serving.bg("deploy", "2").code == 0
     with serving.visited(rate=10):
@@ -141,18 +144,6 @@ def test_a_proxy_that_is_killed_comes_back_with_the_color_it_had(serving: Behind
     switched = serving.bg("switch")
     assert switched.code == 0, switched
     assert serving.answers() == {"proxy1": NEW, "proxy2": NEW}
-
-
-def test_a_flip_by_hand_is_named_and_put_back(serving: Behind) -> None:
-    """S26"""
-    proxy = serving.fleet["proxy2"]
-    serving.by_hand(proxy, "green")
-    status = serving.bg("status")
-    assert "proxy2: it serves web from green, its file says blue" in _flat(status.out), status
-    mended = serving.bg("reconcile")
-    assert mended.code == 0, mended
-    assert serving.answers() == {"proxy1": OLD, "proxy2": OLD}
-    assert "proxy2" not in serving.bg("status").out
 
 
 def test_nothing_is_switched_while_a_proxy_is_cut_off(serving: Behind) -> None:
@@ -255,3 +246,54 @@ def _waits_unread(proxy: Host) -> bool:
 
 def _flat(text: str) -> str:
     return " ".join(text.split())
+
+
+# -- On one fleet, each leaving it as it was ------------------------------------------------
+
+
+def test_check_says_where_the_url_does_not_lead_to_the_proxies(kept: Behind) -> None:
+    text = kept.file.read_text()
+    url = kept.url(kept.fleet.proxies[0])
+    kept.file.write_text(text.replace(url, "http://no-such-name.invalid:8080"))
+    wrong = kept.bg("check")
+    kept.file.write_text(text)
+    assert wrong.code == 2, wrong
+    assert "edge: no-such-name.invalid:8080 cannot be reached from here" in _flat(wrong.err)
+
+
+def test_a_flip_by_hand_is_named_and_put_back(kept: Behind) -> None:
+    """S26"""
+    proxy = kept.fleet["proxy2"]
+    kept.by_hand(proxy, "green")
+    status = kept.bg("status")
+    assert "proxy2: it serves web from green, its file says blue" in _flat(status.out), status
+    mended = kept.bg("reconcile")
+    assert mended.code == 0, mended
+    assert kept.answers() == {"proxy1": OLD, "proxy2": OLD}
+    assert "proxy2" not in kept.bg("status").out
+
+
+def test_a_host_that_is_out_is_sent_nothing_though_it_answers_until_it_is_readmitted(
+    kept: Behind,
+) -> None:
+    """S87, S25: at both proxies, also once one of them was started again; nothing is lost."""
+    proxy = kept.fleet["proxy1"]
+    assert kept.who_answers() == {0, 1}
+    with kept.visited():
+        out = kept.bg("without", "web2", "--why", "for the weekend")
+        assert out.code == 0, out
+        assert kept.who_answers() == {0}
+        assert kept.bg("status", "-o", "json").code == 0
+        proxy.run(["systemctl", "reload", "haproxy"])
+        traces.wait_until(lambda: 1 in kept.who_answers(), 10, "a reload forgets it, does it not?")
+        status = kept.bg("status")
+        assert "equests go to web2, which was taken out (api and web, at proxy1)" in _flat(
+            status.out
+        )
+        mended = kept.bg("reconcile")
+        assert mended.code == 0, mended
+        assert kept.who_answers() == {0}
+        back = kept.bg("readmit", "web2")
+        assert back.code == 0, back
+        assert kept.who_answers() == {0, 1}
+    assert "Not as it should be" not in kept.bg("status").out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.core.drift import drift, fallen
 from orchestrator.core.model import Share
 from orchestrator.core.record import (
@@ -16,6 +18,7 @@ from orchestrator.core.record import (
     What,
     Wish,
 )
+from orchestrator.core.sight import Astray
 from tests.core.journals import Journal, pair, second
 from tests.core.made import (
     BLUE,
@@ -66,6 +69,21 @@ def test_a_standby_that_is_gone_is_drift_that_nothing_mends_by_itself() -> None:
     (one,) = drift(journal.chronicle, journal.scene.sighting())
     assert "the standby" in one.what
     assert one.part is None and one.share is None
+
+
+def test_a_host_that_a_switch_treats_otherwise_than_it_was_said_is_one_drift() -> None:
+    """S26: whichever switch is up; what is put back unasked is only who was taken out."""
+    journal = second()
+    both = (("web", BLUE), ("web", GREEN))
+    seen = journal.scene.sighting()
+    astray = (Astray("web3", False, ("p1", "p2"), both), Astray("web1", True, ("p2",), both[:1]))
+    seen = replace(seen, switch=replace(seen.switch, astray=astray))
+    out, shut = drift(journal.chronicle, seen)
+    assert out.what == "requests go to web3, which was taken out (web, at p1 and p2)"
+    assert (out.service, out.out, out.shut) == ("web", "web3", "")
+    assert shut.what == "no new requests go to web1, which nobody took out (web blue, at p2)"
+    assert (shut.out, shut.shut) == ("", "web1")
+    assert drift(Journal().chronicle, seen) == (), "nobody serves yet"
 
 
 def test_a_switch_that_is_away_is_one_drift_and_not_one_for_each_service() -> None:

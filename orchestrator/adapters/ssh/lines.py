@@ -44,6 +44,7 @@ LIMITS_S = {
     "proxy_send": 20.0,
     "proxy_hold": 10.0,
     "proxy_let_go": 10.0,
+    "proxy_servers": 20.0,
     "nginx_config": 20.0,
     "nginx_look": 20.0,
     "nginx_lay": 20.0,

@@ -150,6 +150,17 @@ def test_a_route_of_a_host_counts_more_than_any_path(described: Site) -> None:
     assert ways[0].split()[0] == r'"~^mail\.example/"'
 
 
+def test_that_a_host_that_is_out_still_gets_requests_is_said(tmp_path: Path) -> None:
+    """S87: its lines are the user's. Where nobody is out, nothing is said of it."""
+    place = NginxPlace(NginxPlace.described(tmp_path, 25000), tmp_path)
+    assert "taken out" not in " ".join(place.switch.remarks())
+    placement = replace(place.site.services[0].placement, hosts=("web1", "web2"), away=("web2",))
+    web = replace(place.site.services[0], placement=placement)
+    place.site = replace(place.site, services=(web, *place.site.services[1:]))
+    *_, said = place.another().remarks()
+    assert "web2 was taken out, but requests go there" in said
+
+
 def test_what_a_reload_may_cut_is_said_with_what_was_counted() -> None:
     assert remark("edge").endswith(
         "(about 1 per flip under load: 29 of 52,394 requests in 30 reloads when it was measured)"
