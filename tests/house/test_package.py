@@ -44,7 +44,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None
 
 @pytest.mark.parametrize(
     "file",
-    ["config/example.yaml", "adapters/local/keeper.py", "py.typed", "doors/cli/app.py"],
+    ["config/example.yaml", "adapters/local/keeper/__main__.py", "py.typed", "doors/cli/app.py"],
 )
 def test_what_is_read_at_run_time_travels_in_the_wheel(wheel: Path, file: str) -> None:
     assert f"orchestrator/{file}" in zipfile.ZipFile(wheel).namelist()

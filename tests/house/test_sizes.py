@@ -19,8 +19,6 @@ PARAMETERS_MAX = 6
 
 EXCEPTIONS: dict[str, str] = {
     # "path" or "path::function": "why it is clearer this way",
-    "orchestrator/adapters/local/keeper.py": "a program run by its path imports nothing of ours:"
-    " what it needs to know has to be in one file",
     "orchestrator/doors/cli/deploy.py::deploy": "a verb's parameters are its options, one each",
 }
 

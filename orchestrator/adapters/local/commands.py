@@ -17,7 +17,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.adapters.local import beside, errand, keeper
+from orchestrator.adapters.local import beside, errand
+from orchestrator.adapters.local.keeper import living
 from orchestrator.core.model import Site
 from orchestrator.core.sight import RunSeen
 from orchestrator.core.steps import Run
@@ -153,8 +154,8 @@ class LocalCommands:
 
     def _write(self, name: str, rollout: int, state: str, watcher: int = 0) -> None:
         """Raises OSError."""
-        seen = keeper.process(watcher) if watcher else None
-        note = {"rollout": rollout, "state": state, "boot": keeper.boot()}
+        seen = living.process(watcher) if watcher else None
+        note = {"rollout": rollout, "state": state, "boot": living.boot()}
         if seen is not None:
             note |= {"pid": seen.pid, "started": seen.started}
         disk.make_folder(os.path.dirname(self._path(name)))
@@ -164,7 +165,7 @@ class LocalCommands:
         return os.path.join(self._site.state, "steps", f"{name}.json")
 
     def _watched(self, name: str) -> bool:
-        return keeper.there(self._note(name))
+        return living.there(self._note(name))
 
     async def _alone(self, name: str) -> None:
         """Wait until the watcher of a driver that died is gone, and with it what it watched."""

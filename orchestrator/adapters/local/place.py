@@ -16,7 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from orchestrator.adapters.local import keeper
+from orchestrator.adapters.local.keeper import living
+from orchestrator.adapters.local.keeper.note import read_note
 from orchestrator.ports.trouble import Refused
 from orchestrator.releases import disk
 
@@ -74,32 +75,32 @@ def pause() -> None:
 def note_of(at: str) -> dict[str, Any]:
     """What the keeper noted last; empty where it never did. `Refused` where it is damaged."""
     try:
-        return keeper.read_note(at)
+        return read_note(at)
     except ValueError as error:
         why = f"{at}/state.json is damaged ({error}); end what runs there by hand"
         raise Refused(why) from None
 
 
-def kept_by(note: dict[str, Any]) -> keeper.Process | None:
+def kept_by(note: dict[str, Any]) -> living.Process | None:
     """The keeper that wrote the note, where it lives."""
     noted = note.get("keeper") or {}
-    return keeper.process(noted["pid"]) if keeper.there(noted) else None
+    return living.process(noted["pid"]) if living.there(noted) else None
 
 
-def left_behind(at: str) -> list[keeper.Process]:
+def left_behind(at: str) -> list[living.Process]:
     """The program, and others of its session: it may be dead and they not."""
     note = note_of(at)
     pid, started = note.get("pid"), note.get("started")
-    if not isinstance(pid, int) or note.get("boot") != keeper.boot():
+    if not isinstance(pid, int) or note.get("boot") != living.boot():
         return []
-    return keeper.left_behind(pid, started or 0)
+    return living.left_behind(pid, started or 0)
 
 
 def about_to_be(at: str) -> bool:
     """Whether the noted program is still its keeper's child that waits to be executed."""
     note = note_of(at)
     pids = (note.get("pid"), note.get("keeper", {}).get("pid"))
-    return keeper.there(note) and len({_command_of(pid) for pid in pids}) == 1
+    return living.there(note) and len({_command_of(pid) for pid in pids}) == 1
 
 
 def _command_of(pid: object) -> bytes:

@@ -22,6 +22,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from orchestrator.adapters.local import beside, keeper, place
+from orchestrator.adapters.local.keeper import living
+from orchestrator.adapters.local.keeper.note import write_note
 from orchestrator.ports.processes import Launch, ProcessSeen
 from orchestrator.ports.trouble import Refused, Unreachable
 from orchestrator.releases import disk
@@ -29,6 +31,8 @@ from orchestrator.releases import disk
 ANSWER_S = 10.0  # a keeper that has not answered by then is stuck, or the machine is
 SETTLE_S = 3.0  # a keeper that was just begun needs some 0.02 s to note what it is about
 BEYOND_S = 7.0  # time for SIGKILL to take effect, and for the keeper to note it and go
+
+KEEPER = os.path.join(os.path.dirname(keeper.__file__), "__main__.py")
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 
@@ -87,7 +91,7 @@ class LocalProcesses:
         """Begin a keeper that holds this lock, hand it the order, and hear its answer."""
         at = self._at(name)
         try:
-            child = beside.begin(keeper.__file__, at, str(lock), hands=(lock,))
+            child = beside.begin(KEEPER, at, str(lock), hands=(lock,))
         finally:
             os.close(lock)
         with child:
@@ -103,7 +107,7 @@ class LocalProcesses:
         if not place.note_of(at):
             number = int(disk.read(os.path.join(self._folder, "numbers")) or b"0")
             if number:
-                keeper.write_note(at, {"start": number})
+                write_note(at, {"start": number})
 
     # -- Ending ------------------------------------------------------------------------------
 
@@ -115,7 +119,7 @@ class LocalProcesses:
                 seen = self._settled(name, until)
                 kept_by = place.kept_by(place.note_of(at))
                 if kept_by is not None:
-                    keeper.send(kept_by, signal.SIGKILL if hard else signal.SIGTERM)
+                    living.send(kept_by, signal.SIGKILL if hard else signal.SIGTERM)
                     self._wait_for(lambda: _ending(at) or not place.held(at), SETTLE_S)
                     if not hard and place.held(at):
                         return
@@ -204,7 +208,7 @@ class LocalProcesses:
         kept = kept and not note.get("ending")
         if not kept and "tag" not in note:
             return None  # somebody was about to start it, and was killed first
-        running = keeper.there(note)
+        running = living.there(note)
         pid = note.get("pid") if running else None
         return ProcessSeen(
             name=name,

@@ -18,7 +18,7 @@ import secrets as chance
 import shutil
 from collections.abc import Iterator
 
-from orchestrator.adapters.local import keeper
+from orchestrator.adapters.local.keeper import living
 from orchestrator.core.model import Color, Release, Service
 from orchestrator.ports.trouble import Refused
 from orchestrator.releases import description, disk
@@ -101,7 +101,7 @@ class Shelf:
         above = self._of(service)
         for name in os.listdir(above) if os.path.isdir(above) else ():
             maker = _NEW.fullmatch(name)
-            if maker and not keeper.alive(int(maker[1]), int(maker[2])):
+            if maker and not living.alive(int(maker[1]), int(maker[2])):
                 yield os.path.join(above, name)
 
     # -- Pointers ----------------------------------------------------------------------------
@@ -162,5 +162,5 @@ def _release(folder: str) -> Release:
 
 
 def _mark() -> str:
-    me = keeper.process(os.getpid())
+    me = living.process(os.getpid())
     return f"{os.getpid()}-{me.started if me else 0}"

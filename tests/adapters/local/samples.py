@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.adapters.local import keeper
 from orchestrator.adapters.local.artifacts import LocalArtifacts
 from orchestrator.adapters.local.fence import LocalFence
 from orchestrator.adapters.local.installation import LocalInstallation
+from orchestrator.adapters.local.keeper import living
+from orchestrator.adapters.local.keeper.note import read_note
 from orchestrator.adapters.local.processes import LocalProcesses
 from orchestrator.core.model import (
     Color,
@@ -94,14 +95,14 @@ def pids_with(text: str) -> set[int]:
             line = Path("/proc", name, "cmdline").read_bytes() if name.isdigit() else b""
         except OSError:
             continue
-        seen = keeper.process(int(name)) if text.encode() in line else None
+        seen = living.process(int(name)) if text.encode() in line else None
         if seen is not None and not seen.dead:
             found.add(int(name))
     return found
 
 
 def keeper_pid(processes: LocalProcesses, name: str) -> int:
-    pid = keeper.read_note(os.path.join(processes._names_folder, name))["keeper"]["pid"]
+    pid = read_note(os.path.join(processes._names_folder, name))["keeper"]["pid"]
     assert isinstance(pid, int)
     return pid
 

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.local import keeper, listeners
+from orchestrator.adapters.local import listeners
 from orchestrator.adapters.local.installation import LocalInstallation
+from orchestrator.adapters.local.keeper import living
 from orchestrator.adapters.local.processes import LocalProcesses
 from orchestrator.core.model import Color, Placement, Recipe, Release, Secret, SecretFrom, TcpProbe
 from orchestrator.core.steps import Part
@@ -247,7 +248,7 @@ async def test_fifty_times_there_and_back_leave_nothing(tmp_path: Path) -> None:
 async def test_what_a_killed_driver_had_half_staged_is_swept_and_never_seen(shop: Shop) -> None:
     """S1, S13"""
     releases = Path(shop.site.state) / "releases" / "web"
-    mine = keeper.process(os.getpid())
+    mine = living.process(os.getpid())
     assert mine is not None
     dead = releases / f".new-{os.getpid()}-{mine.started - 1}-0a0a"
     busy = releases / f".new-{os.getpid()}-{mine.started}-0b0b"

