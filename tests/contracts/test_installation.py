@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -10,17 +9,15 @@ from typing import Protocol
 
 import pytest
 
-from orchestrator.adapters.memory import world as memory
-from orchestrator.adapters.memory.process import Process
 from orchestrator.core.model import Color, Release, Site
 from orchestrator.core.sight import InstallationSeen
 from orchestrator.core.steps import Part
-from orchestrator.ports.artifacts import Artifact
 from orchestrator.ports.installation import Installation
 from orchestrator.ports.trouble import Refused, Superseded
 from tests.adapters.local import samples
 from tests.adapters.local.samples import at, part
 from tests.adapters.ssh.fleet import shop_on_hosts
+from tests.contracts.shop import MemoryShop
 
 
 class World(Protocol):
@@ -37,33 +34,6 @@ class World(Protocol):
 
     def make(self, version: str, **files: str) -> str:
         """Put (other) files into the artifact of this version."""
-
-
-class MemoryShop:
-    """The same in memory: an artifact is what its files say."""
-
-    def __init__(self, site: Site) -> None:
-        self._world = memory.World(site)
-        self._files: dict[str, dict[str, str]] = {}
-
-    @property
-    def site(self) -> Site:
-        return self._world.site
-
-    def driver(self) -> Installation:
-        return Process(self._world).installation
-
-    def make(self, version: str, **files: str) -> str:
-        content = self._files.setdefault(version, {"who": version}) | files
-        self._files[version] = content
-        source = f"/artifacts/web-{version}"
-        release = Release(version, hashlib.sha256(str(content).encode()).hexdigest())
-        self._world.offers.setdefault("web", []).append(Artifact(release, source))
-        return source
-
-    def release(self, version: str) -> tuple[Release, str]:
-        source = self.make(version)
-        return self._world.offers["web"][-1].release, source
 
 
 @asynccontextmanager

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from orchestrator.adapters.local.artifacts import LocalArtifacts
+from orchestrator.adapters.ssh.agents import Agents
+from orchestrator.adapters.ssh.hosts import SshHosts
 from orchestrator.adapters.ssh.installation import SshInstallation
+from orchestrator.adapters.ssh.shell import Shell
 from orchestrator.core.model import Placement, Recipe, Release, Site
 from tests.adapters.local import samples
 from tests.adapters.ssh.servers import Server, servers
@@ -55,6 +58,32 @@ async def shop_on_hosts(folder: Path, recipe: Recipe | None = None) -> AsyncIter
         finally:
             for driver in shop.drivers:
                 await driver.close()
+
+
+class Each:
+    """Drivers of single hosts, by the journal they come with."""
+
+    def __init__(self, shop: HostsShop) -> None:
+        self.shop = shop
+        self.agents: list[Agents] = []
+
+    def hosts(self, journal: str = JOURNAL) -> SshHosts:
+        async def identity() -> str:
+            return journal
+
+        self.agents.append(Agents(Shell()))
+        return SshHosts(self.shop.site, identity, self.agents[-1])
+
+
+@asynccontextmanager
+async def each_host(folder: Path) -> AsyncIterator[Each]:
+    async with shop_on_hosts(folder) as shop:
+        each = Each(shop)
+        try:
+            yield each
+        finally:
+            for agents in each.agents:
+                await agents.close()
 
 
 def site_on(folder: Path, two: list[Server], recipe: Recipe | None = None) -> Site:

@@ -40,6 +40,7 @@ class Server:
     system: FakeSystemd
     key: Any
     port: int = 0
+    daemon: subprocess.Popen[bytes] | None = None
 
     @property
     def host(self) -> Host:
@@ -59,6 +60,12 @@ class Server:
         """Its line in `known_hosts`; or one of another key, under another name."""
         text = (key or self.key).export_public_key().decode().strip()
         return f"[{name or self.address}]:{self.port} {text}\n"
+
+    def goes_down(self) -> None:
+        """Nobody listens there any more."""
+        assert self.daemon and self.daemon.stdin
+        self.daemon.stdin.close()
+        self.daemon.wait(10)
 
     def know(self, text: str) -> None:
         (self.mine / ".ssh/known_hosts").write_text(text)
@@ -112,12 +119,12 @@ def _listening(server: Server) -> Iterator[None]:
     pipe = subprocess.PIPE
     with subprocess.Popen(argv, cwd=ROOT, stdin=pipe, stdout=pipe) as daemon:
         assert daemon.stdin and daemon.stdout
+        server.daemon = daemon
         try:
             server.port = int(daemon.stdout.readline())
             yield
         finally:
-            daemon.stdin.close()
-            daemon.wait(10)
+            server.goes_down()
             server.system.end()
 
 
