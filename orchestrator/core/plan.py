@@ -15,11 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from orchestrator.core.chronicle import Chronicle
-from orchestrator.core.drift import Drift
-from orchestrator.core.model import Color, Coupling, Hold, Pin, Policy, Release, Share, Site
+from orchestrator.core.model import Color, Coupling, Pin, Policy, Release, Share, Site
 from orchestrator.core.own import with_own
 from orchestrator.core.record import Kind, Wish
-from orchestrator.core.sight import InstallationSeen, Sighting, holds
+from orchestrator.core.sight import InstallationSeen, Sighting
 from orchestrator.core.steps import (
     About,
     Before,
@@ -131,7 +130,7 @@ def plan(
 def plan_retire(site: Site, services: tuple[str, ...], sighting: Sighting) -> Plan | Unplannable:
     """Stop what runs on the idle colors of these services."""
     if sighting.unreached or not sighting.switch.up:
-        return _unseen(sighting, site)
+        return unseen(sighting, site)
     parts = tuple(
         part
         for service in services
@@ -141,53 +140,10 @@ def plan_retire(site: Site, services: tuple[str, ...], sighting: Sighting) -> Pl
     return Plan((Drain(parts), Retire(parts))) if parts else Plan(())
 
 
-def plan_mend(
-    drifts: tuple[Drift, ...], sighting: Sighting, hold: Hold | None = None
-) -> Plan | Unplannable:
-    """Put back what somebody changed: start what should serve, prove it, send the traffic there."""
-    if sighting.unreached:
-        return _unseen(sighting)
-    parts = []
-    for d in drifts:
-        if d.part is not None:
-            seen = sighting.at(d.part.service, d.part.color)
-            if any(i.running and i.release != d.part.release for i in seen.instances):
-                return Unplannable(
-                    f"{d.what}: bg does not stop a release that it did not put there",
-                    "Stop it by hand, or accept it with `bgctl reconcile --accept`.",
-                )
-            # It is meant to run: taking the mend back must not stop what serves.
-            before = Before(seen.current, d.part.count, staged=True)
-            parts.append(Part(d.part.service, d.part.color, d.part.count, d.part.release, before))
-    files = tuple(d.files for d in drifts if d.files is not None)
-    flips = tuple(_flip_back(d, d.share, sighting) for d in drifts if d.share is not None)
-    flips += tuple(flip for d in drifts for flip in d.flips)
-    wirings = tuple(w for d in drifts for w in d.wirings)
-    hold = hold if any(flip.before != Share() for flip in flips) else None
-    proven = tuple(dict.fromkeys(parts))
-    lost = tuple(p for p in (*proven, *files) if not holds(Stage((p,)), sighting))
-    started = tuple(p for p in proven if not holds(Start((p,)), sighting))
-    return Plan(
-        (
-            *((Stage(lost),) if lost else ()),
-            *((Start(started),) if started else ()),
-            *((Prove(proven, lenient=True),) if proven else ()),
-            *((Shift(flips, wirings, hold=hold),) if flips or wirings else ()),
-        )
-    )
-
-
-def _flip_back(drift: Drift, wanted: Share, sighting: Sighting) -> Flip:
-    """Traffic goes where it should; whoever has it now is what taking that back needs."""
-    share = sighting.share(drift.service)
-    count = drift.part.count if drift.part else 0
-    return Flip(drift.service, share, wanted, _back(drift.service, share.live, sighting, count))
-
-
 # -- Seeing --------------------------------------------------------------------------------
 
 
-def _unseen(sighting: Sighting, site: Site | None = None) -> Unplannable:
+def unseen(sighting: Sighting, site: Site | None = None) -> Unplannable:
     hosts = site.hosts if site else ()
     gone = " Where a host is gone, `bgctl without HOST` goes on without it." if hosts else ""
     what = "; ".join(sighting.unreached) or sighting.switch.note or "the switch does not answer"
@@ -199,7 +155,7 @@ def _unseen(sighting: Sighting, site: Site | None = None) -> Unplannable:
 
 def _cannot_see(site: Site, wish: Wish, sighting: Sighting) -> Unplannable | None:
     if sighting.unreached:
-        return _unseen(sighting, site)
+        return unseen(sighting, site)
     for wanted in wish.wanted:
         share = sighting.share(wanted.service)
         if share.split:
@@ -286,11 +242,13 @@ def _leftovers(seen: InstallationSeen, site: Site) -> tuple[Part, ...]:
 
 
 def _flip(move: _Move, sighting: Sighting) -> Flip:
-    back = _back(move.service, move.live, sighting, move.count)
+    back = part_that_serves(move.service, move.live, sighting, move.count)
     return Flip(move.service, Share.all_to(move.live), Share.all_to(move.to), back)
 
 
-def _back(service: str, live: Color | None, sighting: Sighting, count: int) -> Part | None:
+def part_that_serves(
+    service: str, live: Color | None, sighting: Sighting, count: int
+) -> Part | None:
     """The installation that serves; None where nothing does."""
     seen = sighting.at(service, live) if live else None
     if live is None or seen is None or seen.current is None:

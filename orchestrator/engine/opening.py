@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from orchestrator.core.adopt import plan_adopt
 from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.drift import drift, known, mendable
+from orchestrator.core.mend import plan_mend
 from orchestrator.core.model import Policy
-from orchestrator.core.plan import Plan, Unplannable, plan, plan_mend, plan_retire
+from orchestrator.core.plan import Plan, Unplannable, plan, plan_retire
 from orchestrator.core.prove import Broken, Proof, prove
 from orchestrator.core.record import Kind, Opened, Wish
 from orchestrator.core.sight import Sighting

@@ -14,7 +14,8 @@ from orchestrator.core.chronicle import (
     backout_of,
 )
 from orchestrator.core.drift import drift
-from orchestrator.core.plan import Plan, plan_mend
+from orchestrator.core.mend import plan_mend
+from orchestrator.core.plan import Plan
 from orchestrator.core.record import (
     Answered,
     Asked,

@@ -12,8 +12,9 @@ import pytest
 
 from orchestrator.core.chronicle import Chronicle, fold
 from orchestrator.core.drift import Drift
+from orchestrator.core.mend import plan_mend
 from orchestrator.core.model import Coupling, Release, Share
-from orchestrator.core.plan import Plan, Unplannable, plan_mend, plan_retire
+from orchestrator.core.plan import Plan, Unplannable, plan_retire
 from orchestrator.core.record import Closed, Kind, Outcome
 from orchestrator.core.sight import InstanceSeen
 from orchestrator.core.steps import (
