@@ -32,7 +32,14 @@ class Drift:
     flips: tuple[Flip, ...] = ()  # all traffic as it should be, where nobody can see how it is
     wirings: tuple[Wiring, ...] = ()  # where inner addresses should lead, where they do not
     out: str = ""  # a host that gets requests though it was taken out
+    starts: int = 0  # of all instances so far, where it is about what runs: it grows with each
     shut: str = ""  # a host that gets none though nobody took it out: a person may mean that
+
+
+def accepted_as(drift: Drift) -> str:
+    """The memory of a person who accepts it: not for ever, where something was started since."""
+    many = "starts" if drift.starts > 1 else "start"
+    return f"{drift.what} (after {drift.starts} {many})" if drift.starts else drift.what
 
 
 def known(chronicle: Chronicle, sighting: Sighting) -> Sighting:
@@ -62,9 +69,16 @@ def drift(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
         running = sighting.at(standby.service, standby.color).running(standby.release)
         if running < standby.count:
             who = f"{standby.service} {standby.color.value}, the standby,"
-            found.append(Drift(standby.service, f"{who} runs {running} of {standby.count}"))
+            starts = _starts(sighting.at(standby.service, standby.color))
+            what = f"{who} runs {running} of {standby.count}"
+            found.append(Drift(standby.service, what, starts=starts))
         found += _lost_standby(standby, sighting)
-    return tuple(d for d in found if d.what not in chronicle.accepted)
+    # What was accepted before starts were counted is accepted by its sentence alone.
+    return tuple(d for d in found if not {d.what, accepted_as(d)} & set(chronicle.accepted))
+
+
+def _starts(seen: InstallationSeen) -> int:
+    return sum(instance.start for instance in seen.instances)
 
 
 def astray(chronicle: Chronicle, sighting: Sighting) -> tuple[Drift, ...]:
@@ -126,14 +140,18 @@ def _instance_drift(serving: Serving, sighting: Sighting) -> list[Drift]:
     seen = sighting.at(serving.service, serving.color)
     if not sighting.saw(serving.service, serving.color):
         return []
-    found = _running_less(serving, seen)
+    fewer = [
+        Drift(serving.service, what, part=_part(serving), starts=_starts(seen))
+        for what in _running_less(serving, seen)
+    ]
+    found: list[str] = []
     who = f"{serving.service} {serving.color.value}, which serves,"
     if serving.release not in seen.staged:
         found.append(f"{who} has lost the files of {serving.release.label}")
     alone = seen.unkept(serving.release)
     if alone:
         found.append(f"{who} has nobody to start it again: {alone} of its keepers are gone")
-    return [Drift(serving.service, what, part=_part(serving)) for what in found]
+    return [*fewer, *(Drift(serving.service, what, part=_part(serving)) for what in found)]
 
 
 def _running_less(serving: Serving, seen: InstallationSeen) -> list[str]:

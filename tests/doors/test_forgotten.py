@@ -66,3 +66,14 @@ def test_what_was_accepted_of_another_service_or_before_a_rollout_went_back_stay
     assert desk("deploy", "web=4").code == Exit.DONE
     assert desk("backout").code == Exit.DONE
     assert "web green" not in desk("status").out.partition("Not as it should be")[2]
+
+
+def test_what_was_accepted_is_told_again_once_it_came_back_and_went_again(desk: Desk) -> None:
+    lose_one(desk, Color.GREEN)
+    assert desk("reconcile", "--accept").code == Exit.DONE
+    assert "runs 1 of 2" not in desk("status").out.partition("Not as it should be")[2]
+    web = desk.truth.cell("web", Color.GREEN).instances[1]
+    desk.truth.begin(web, web.release)
+    assert "Not as it should be" not in desk("status").out
+    lose_one(desk, Color.GREEN)
+    assert "web green, which serves, runs 1 of 2" in one_line(desk("status").out)

@@ -231,6 +231,7 @@ async def _about_hosts(visit: Visit) -> Answer:
 
 
 async def _accepted(visit: Visit, why: str) -> Answer:
+    from orchestrator.core.drift import accepted_as
     from orchestrator.core.record import Asked, What
     from orchestrator.doors.cli import drive
     from orchestrator.doors.cli.answer import Answer
@@ -240,7 +241,7 @@ async def _accepted(visit: Visit, why: str) -> Answer:
     drifts, _ = await _drifts(visit)
     if not drifts:
         return _no_drift()
-    lines = tuple(drift.what for drift in drifts)
+    lines = tuple(accepted_as(drift) for drift in drifts)
     asked = Asked(None, What.ACCEPT, visit.by, why, target="\n".join(lines))
     entry = await drive.ask(visit, asked)
     async with driving(visit.world, by=visit.by, doing="accepting drift") as driver:
