@@ -27,6 +27,11 @@ KILLED = -9
 NOISE = re.compile(r"(journal\.db|log(\.1)?$|state\.json|/envoy/|fence|lock)")
 
 
+def flat(text: str) -> str:
+    """In one line, however it was wrapped."""
+    return " ".join(text.split())
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """How a command ended. `points`: how many there were, where it was counted and lived."""

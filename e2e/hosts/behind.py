@@ -27,6 +27,7 @@ from e2e.place import ROOT, Finished
 from examples.shop import make_releases
 
 PORT = 8080
+OLD, NEW = "1 1", "2 2"
 COMMAND_S = 150.0
 HEALTH = 'json: {version: "{version}", color: "{color}"}'
 SERVICE = """\
@@ -64,6 +65,8 @@ line.recv(100)
 
 class Behind:
     """The site, in a folder of its own. `fleet` has two hosts `web…` and two `proxy…` at least."""
+
+    unit = "haproxy"
 
     def __init__(self, folder: Path, fleet: Fleet) -> None:
         self.folder, self.fleet = folder, fleet
@@ -132,8 +135,28 @@ class Behind:
         proxy.run(["systemctl", "reload", "haproxy"])
         self.until_up(proxy)
 
+    def begin(self) -> Finished:
+        """From bare proxies to web 1 and api 1 at each; what the very first deploy said, to which
+        the lines were missing.
+        """
+        self.open_proxies()
+        refused = self.bg("deploy", "1")
+        assert refused.code == 2, "the files that the lines name are laid"
+        for proxy in self.fleet.proxies:
+            self.configure(proxy)
+        first = self.bg("deploy", "1")
+        assert first.code == 0, first
+        assert self.answers() == {"proxy1": OLD, "proxy2": OLD}
+        return refused
+
+    def kill_and_restart(self, proxy: Host) -> None:
+        proxy.run(["systemctl", "kill", "-s", "KILL", self.unit])
+        proxy.run(["systemctl", "reset-failed", self.unit], check=False)
+        proxy.run(["systemctl", "restart", self.unit])
+        self.until_up(proxy)
+
     def until_up(self, proxy: Host) -> None:
-        traces.wait_until(lambda: proxy.answers(PORT), 15, f"{proxy.name}: HAProxy is not up")
+        traces.wait_until(lambda: proxy.answers(PORT), 15, f"{proxy.name}: {self.unit} is not up")
 
     def answers(self) -> dict[str, str]:
         """Of each proxy that answers, the worlds of web and of the api that it asked: `2 2`."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
-from e2e.hosts import traces
-from e2e.hosts.behind import PORT, Behind
+from e2e.hosts.behind import Behind
 from e2e.hosts.host import Host
 
 COLORS = "/etc/nginx/bg/shop.colors.conf"
 
 
 class BehindNginx(Behind):
+    unit = "nginx"
+
     def _text(self) -> str:
         text = super()._text().replace("haproxy:", "nginx:").replace(", hold: 2s", "")
         assert "nginx:" in text
@@ -27,9 +28,6 @@ class BehindNginx(Behind):
         proxy.write("/etc/nginx/conf.d/bg.conf", self.bg("init", "nginx").out)
         proxy.run(["systemctl", "restart", "nginx"])
         self.until_up(proxy)
-
-    def until_up(self, proxy: Host) -> None:
-        traces.wait_until(lambda: proxy.answers(PORT), 15, f"{proxy.name}: nginx is not up")
 
     def by_hand(self, proxy: Host, color: str) -> None:
         """Somebody edits the file, and reloads."""

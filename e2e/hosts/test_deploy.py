@@ -18,7 +18,7 @@ import pytest
 from e2e.hosts.fleet import Fleet
 from e2e.hosts.host import Host
 from e2e.hosts.traces import wait_until
-from e2e.place import ROOT, Finished
+from e2e.place import ROOT, Finished, flat
 from orchestrator.adapters.local.processes import LocalProcesses
 from tests.agents.programs import WEB
 
@@ -75,7 +75,7 @@ class Place:
             argv, cwd=ROOT, env=env, capture_output=True, text=True, timeout=150, check=False
         )
         assert SECRET not in done.stdout + done.stderr
-        return Finished(done.returncode, _flat(done.stdout), _flat(done.stderr))
+        return Finished(done.returncode, flat(done.stdout), flat(done.stderr))
 
     def serves(self) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as answer:
@@ -109,10 +109,6 @@ class Place:
             host.run(["systemctl", "stop", f"bg-{self.name}-*"], check=False)
             script = f"systemctl disable bg-{self.name}-web-blue@0 bg-{self.name}-web-green@0"
             host.run(["sh", "-c", script], check=False)
-
-
-def _flat(text: str) -> str:
-    return " ".join(text.split())
 
 
 @pytest.fixture(scope="module")

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 
 from e2e.hosts import traces
-from e2e.hosts.behind import COLORS, Behind
+from e2e.hosts.behind import COLORS, NEW, OLD, Behind
 from e2e.hosts.fleet import Fleet
 from e2e.hosts.host import Host
+from e2e.place import flat
 from orchestrator.adapters.haproxy.switch import PATIENCE
 
 pytestmark = pytest.mark.timeout(400)
-OLD, NEW = "1 1", "2 2"
 
 
 @pytest.fixture
@@ -36,7 +36,8 @@ def bare(hosting: None, tmp_path: Path) -> Iterator[Behind]:
 @pytest.fixture
 def serving(bare: Behind) -> Behind:
     """Web 1 and api 1 serve at both proxies."""
-    return _begun(bare)
+    bare.begin()
+    return bare
 
 
 @pytest.fixture(scope="module")
@@ -44,23 +45,14 @@ def kept(hosting: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
     """The same, for tests that leave it as they found it; they stand at the end."""
     folder = tmp_path_factory.mktemp("kept")
     with Fleet(folder, 4, proxies=2) as fleet:
-        yield _begun(Behind(folder / "site", fleet))
-
-
-def _begun(bare: Behind) -> Behind:
-    bare.open_proxies()
-    assert bare.bg("deploy", "1").code == 2, "the files that the lines name are laid"
-    for proxy in bare.fleet.proxies:
-        bare.configure(proxy)
-    first = bare.bg("deploy", "1")
-    assert first.code == 0, first
-    assert bare.answers() == {"proxy1": OLD, "proxy2": OLD}
-    return bare
+        site = Behind(folder / "site", fleet)
+        site.begin()
+        yield site
 
 
 def test_a_deploy_where_lines_are_missing_says_which_and_touches_nothing(bare: Behind) -> None:
     """And before that, what opens the proxies to it."""
-    closed = _flat(bare.bg("check").err)
+    closed = flat(bare.bg("check").err)
     for proxy in bare.fleet.proxies:
         assert f"{proxy.name}: deploy may not use the socket /run/haproxy/admin.sock" in closed
     assert "`usermod -aG haproxy deploy`" in closed
@@ -118,47 +110,7 @@ def test_releases_are_switched_and_backed_out_under_load_and_nothing_is_lost(
         assert {who.split()[1] for who in load.by} == {"1", "2", "4"}, load.by
     status = serving.bg("status")
     assert status.code == 0, status
-    assert "web 4 and api 4 serve on green" in _flat(status.out)
-
-
-def test_time_stands_still_at_both_proxies_through_the_command(serving: Behind) -> None:
-    assert serving.bg("deploy", "2").code == 0
-    with serving.visited(rate=10):
-        held = serving.bg("switch", "--hold", "1s", "-o", "json")
-    assert held.code == 0, held
-    ended = [entry["record"].get("facts", []) for entry in json.loads(held.out)["records"]]
-    (stood,) = [fact for facts in ended for fact in facts if fact["is"] == "StoodStill"]
-    assert 0 < stood["to_s"] - stood["from_s"] < 1, stood
-    assert serving.answers() == {"proxy1": NEW, "proxy2": NEW}
-
-
-def test_a_proxy_that_is_killed_comes_back_with_the_color_it_had(serving: Behind) -> None:
-    """S25"""
-    assert serving.bg("deploy", "2").code == 0
-    proxy = serving.fleet["proxy2"]
-    proxy.run(["systemctl", "kill", "-s", "KILL", "haproxy"])
-    proxy.run(["systemctl", "reset-failed", "haproxy"], check=False)
-    proxy.run(["systemctl", "restart", "haproxy"])
-    serving.until_up(proxy)
-    assert serving.answers() == {"proxy1": OLD, "proxy2": OLD}
-    switched = serving.bg("switch")
-    assert switched.code == 0, switched
-    assert serving.answers() == {"proxy1": NEW, "proxy2": NEW}
-
-
-def test_nothing_is_switched_while_a_proxy_is_cut_off(serving: Behind) -> None:
-    """S24: named, and who serves goes on serving."""
-    assert serving.bg("deploy", "2").code == 0
-    serving.fleet["proxy2"].cut()
-    assert "proxy2" in serving.bg("status").out
-    failed = serving.bg("switch")
-    assert failed.code in (3, 4), failed
-    assert "proxy2" in failed.out + failed.err
-    assert serving.asked(serving.fleet["proxy1"]) == OLD
-    serving.fleet["proxy2"].heal()
-    traces.wait_until(serving.fleet["proxy2"].answers, 10, "proxy2 does not answer")
-    assert serving.bg("resume").code in (0, 3)
-    assert set(serving.answers().values()) == {OLD}
+    assert "web 4 and api 4 serve on green" in flat(status.out)
 
 
 def test_a_proxy_that_is_gone_for_good_is_left_out(serving: Behind) -> None:
@@ -244,10 +196,6 @@ def _waits_unread(proxy: Host) -> bool:
     return any(int(line.split()[1]) > 0 for line in listed.splitlines())
 
 
-def _flat(text: str) -> str:
-    return " ".join(text.split())
-
-
 # -- On one fleet, each leaving it as it was ------------------------------------------------
 
 
@@ -258,7 +206,7 @@ def test_check_says_where_the_url_does_not_lead_to_the_proxies(kept: Behind) -> 
     wrong = kept.bg("check")
     kept.file.write_text(text)
     assert wrong.code == 2, wrong
-    assert "edge: no-such-name.invalid:8080 cannot be reached from here" in _flat(wrong.err)
+    assert "edge: no-such-name.invalid:8080 cannot be reached from here" in flat(wrong.err)
 
 
 def test_a_flip_by_hand_is_named_and_put_back(kept: Behind) -> None:
@@ -266,7 +214,7 @@ def test_a_flip_by_hand_is_named_and_put_back(kept: Behind) -> None:
     proxy = kept.fleet["proxy2"]
     kept.by_hand(proxy, "green")
     status = kept.bg("status")
-    assert "proxy2: it serves web from green, its file says blue" in _flat(status.out), status
+    assert "proxy2: it serves web from green, its file says blue" in flat(status.out), status
     mended = kept.bg("reconcile")
     assert mended.code == 0, mended
     assert kept.answers() == {"proxy1": OLD, "proxy2": OLD}
@@ -287,7 +235,7 @@ def test_a_host_that_is_out_is_sent_nothing_though_it_answers_until_it_is_readmi
         proxy.run(["systemctl", "reload", "haproxy"])
         traces.wait_until(lambda: 1 in kept.who_answers(), 10, "a reload forgets it, does it not?")
         status = kept.bg("status")
-        assert "equests go to web2, which was taken out (api and web, at proxy1)" in _flat(
+        assert "equests go to web2, which was taken out (api and web, at proxy1)" in flat(
             status.out
         )
         mended = kept.bg("reconcile")
@@ -297,3 +245,41 @@ def test_a_host_that_is_out_is_sent_nothing_though_it_answers_until_it_is_readmi
         assert back.code == 0, back
         assert kept.who_answers() == {0, 1}
     assert "Not as it should be" not in kept.bg("status").out
+
+
+def test_time_stands_still_at_both_proxies_through_the_command(kept: Behind) -> None:
+    assert kept.bg("deploy", "2").code == 0
+    with kept.visited(rate=10):
+        held = kept.bg("switch", "--hold", "1s", "-o", "json")
+    assert held.code == 0, held
+    ended = [entry["record"].get("facts", []) for entry in json.loads(held.out)["records"]]
+    (stood,) = [fact for facts in ended for fact in facts if fact["is"] == "StoodStill"]
+    assert 0 < stood["to_s"] - stood["from_s"] < 1, stood
+    assert kept.answers() == {"proxy1": NEW, "proxy2": NEW}
+    assert kept.bg("backout").code == 0
+
+
+def test_a_proxy_that_is_killed_comes_back_with_the_color_it_had(kept: Behind) -> None:
+    """S25"""
+    assert kept.bg("deploy", "2").code == 0
+    kept.kill_and_restart(kept.fleet["proxy2"])
+    assert kept.answers() == {"proxy1": OLD, "proxy2": OLD}
+    switched = kept.bg("switch")
+    assert switched.code == 0, switched
+    assert kept.answers() == {"proxy1": NEW, "proxy2": NEW}
+    assert kept.bg("backout").code == 0
+
+
+def test_nothing_is_switched_while_a_proxy_is_cut_off(kept: Behind) -> None:
+    """S24: named, and who serves goes on kept."""
+    assert kept.bg("deploy", "2").code == 0
+    kept.fleet["proxy2"].cut()
+    assert "proxy2" in kept.bg("status").out
+    failed = kept.bg("switch")
+    assert failed.code in (3, 4), failed
+    assert "proxy2" in failed.out + failed.err
+    assert kept.asked(kept.fleet["proxy1"]) == OLD
+    kept.fleet["proxy2"].heal()
+    traces.wait_until(kept.fleet["proxy2"].answers, 10, "proxy2 does not answer")
+    assert kept.bg("resume").code in (0, 3)
+    assert set(kept.answers().values()) == {OLD}
