@@ -81,12 +81,12 @@ def find_ports(count: int, tries: int = 200) -> int:
     lowest = 20000 + width * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     for _ in range(tries):
         first = random.randrange(lowest, lowest + width - count)
-        if all(_free(port) for port in range(first, first + count)):
+        if all(is_free(port) for port in range(first, first + count)):
             return first
     raise RuntimeError(f"no {count} free ports in a row between 20000 and 32000")
 
 
-def _free(port: int) -> bool:
+def is_free(port: int) -> bool:
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.1", port))

@@ -11,7 +11,9 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -111,6 +113,22 @@ class Place:
             host.run(["sh", "-c", script], check=False)
 
 
+P = TypeVar("P", bound=Place)
+
+
+@contextmanager
+def left_clean(place: P) -> Iterator[P]:
+    """The fleet is whole again afterwards, and nothing of the site is on it."""
+    fleet = place.fleet
+    try:
+        yield place
+    finally:
+        fleet.boot(*(host for host in fleet.hosts if not host.alive))
+        for host in fleet.hosts:
+            host.heal()
+        place.end()
+
+
 @pytest.fixture(scope="module")
 def two(hosting: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     with Fleet(tmp_path_factory.mktemp("deploy"), 2) as fleet:
@@ -122,14 +140,8 @@ def place(
     two: Fleet, tmp_path: Path, free_ports: Callable[[int], int], request: pytest.FixtureRequest
 ) -> Iterator[Place]:
     name = f"s{abs(hash(request.node.name)) % 10**8}"
-    made = Place(tmp_path, two, name, free_ports(1))
-    try:
+    with left_clean(Place(tmp_path, two, name, free_ports(1))) as made:
         yield made
-    finally:
-        two.boot(*(host for host in two.hosts if not host.alive))
-        for host in two.hosts:
-            host.heal()
-        made.end()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from e2e.hosts.fleet import Fleet
-from e2e.hosts.test_deploy import Place
+from e2e.hosts.test_deploy import Place, left_clean
 from e2e.hosts.traces import wait_until
 
 pytestmark = pytest.mark.timeout(400)
@@ -52,14 +52,8 @@ def place(
     three: Fleet, tmp_path: Path, free_ports: Callable[[int], int], request: pytest.FixtureRequest
 ) -> Iterator[Three]:
     name = f"g{abs(hash(request.node.name)) % 10**8}"
-    made = Three(tmp_path, three, name, free_ports(1))
-    try:
+    with left_clean(Three(tmp_path, three, name, free_ports(1))) as made:
         yield made
-    finally:
-        three.boot(*(host for host in three.hosts if not host.alive))
-        for host in three.hosts:
-            host.heal()
-        made.end()
 
 
 @pytest.fixture

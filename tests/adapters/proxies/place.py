@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -32,7 +31,7 @@ from orchestrator.proxies import addresses
 from orchestrator.proxies.far import Args, Far
 from orchestrator.proxies.switch import ProxySwitch
 from tests.adapters.envoy import edge
-from tests.conftest import find_ports
+from tests.conftest import find_ports, is_free
 
 ALL_BLUE, ALL_GREEN, NOBODY = edge.ALL_BLUE, edge.ALL_GREEN, Share()
 
@@ -288,12 +287,3 @@ def free_site(kind: type[Place], state: Path, proxies: int) -> Site:
         if all(is_free(one) for one in addresses.ports(described).values()):
             return described
     raise RuntimeError("no free ports")
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
