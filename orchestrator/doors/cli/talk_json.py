@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, MutableMapping
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self, TextIO
 
 from orchestrator.core.chronicle import Chronicle
@@ -85,12 +84,7 @@ class JsonTalk:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         pass
 
     def _write(self, level: str, sentence: str, fields: dict[str, Any]) -> None:

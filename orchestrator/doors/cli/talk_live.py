@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from orchestrator.core.chronicle import Chronicle
@@ -69,12 +68,7 @@ class LiveTalk:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
