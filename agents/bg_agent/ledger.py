@@ -108,7 +108,8 @@ def _opened(place: bytes) -> tuple[int, dict[str, Any]] | None:
 
 
 def _digest(number: int, text: bytes) -> bytes:
-    return _sha256()(b"%d\n%s" % (number, text)).hexdigest().encode()
+    digest: str = _sha256()(b"%d\n%s" % (number, text)).hexdigest()
+    return digest.encode()
 
 
 def _sha256() -> Callable[[bytes], Any]:
