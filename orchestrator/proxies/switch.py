@@ -37,18 +37,20 @@ class ProxySwitch(Generic[P]):
     def __init__(
         self,
         site: Site,
-        proxies: Mapping[str, tuple[P, ...]],
+        proxy_at: Callable[[ProxySpec, str], P],
         patience: Patience,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`proxies`: of each switch, by its name.
+        """`proxy_at`: the one of a switch on a host.
 
         `now`: the clock that a latest instant is held against, in seconds since 1970.
         """
         self._site = site
         self._patience = patience
         self._now = now
-        self._proxies = dict(proxies)
+        self._proxies = {
+            spec.name: tuple(proxy_at(spec, host) for host in spec.hosts) for spec in site.proxies
+        }
         self._ports = addresses.ports(site)
 
     def remarks(self) -> tuple[str, ...]:

@@ -42,11 +42,7 @@ class HaproxySwitch(ProxySwitch[Proxy]):
         patience: Patience = PATIENCE,
         now: Callable[[], float] = time.time,
     ) -> None:
-        proxies = {
-            spec.name: tuple(Proxy(site, spec, host, far) for host in spec.hosts)
-            for spec in site.proxies
-        }
-        super().__init__(site, proxies, patience, now)
+        super().__init__(site, lambda spec, host: Proxy(site, spec, host, far), patience, now)
         self._standing: Standing | None = None
         self._waited: tuple[float, ...] = ()
 

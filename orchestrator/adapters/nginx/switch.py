@@ -37,11 +37,7 @@ class NginxSwitch(ProxySwitch[Proxy]):
         patience: Patience = PATIENCE,
         now: Callable[[], float] = time.time,
     ) -> None:
-        proxies = {
-            spec.name: tuple(Proxy(site, spec, host, far) for host in spec.hosts)
-            for spec in site.proxies
-        }
-        super().__init__(site, proxies, patience, now)
+        super().__init__(site, lambda spec, host: Proxy(site, spec, host, far), patience, now)
 
     def remarks(self) -> tuple[str, ...]:
         """With what the last reloads cut short, where the proxies were looked at before."""
