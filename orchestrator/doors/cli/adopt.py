@@ -204,14 +204,22 @@ def _taken_over(found: str) -> Answer:
 
 
 async def _written_down(visit: Visit, driver: Driver, chosen: tuple[Candidate, ...]) -> None:
-    """How what serves is run was written down beside the journal: it is again, where its artifact
-    is at hand and is the same.
+    """How what lies staged is run was written down beside the journal: it is again, where its
+    artifact is at hand and is the same. Of what serves it is said where it is not.
     """
+    from orchestrator.core.adopt import Candidate
     from orchestrator.core.steps import Part
     from orchestrator.doors.cli.wishes import source_of
 
     installation = visit.world.installation
-    for one in chosen:
+    serving = {(one.service, one.release) for one in chosen}
+    staged = [
+        Candidate(seen.service, seen.color, release, 0)
+        for seen in await installation.look(driver.epoch)
+        for release in seen.staged
+        if (seen.service, release) not in serving
+    ]
+    for one in (*chosen, *staged):
         if await installation.service_as_staged(one.service, one.release) is not None:
             continue
         service = visit.world.site.service(one.service)
@@ -219,7 +227,7 @@ async def _written_down(visit: Visit, driver: Driver, chosen: tuple[Candidate, .
         part = Part(one.service, one.color, service.placement.count, one.release)
         if source is not None:
             await installation.stage(part, source, driver.epoch)
-        else:
+        elif one in chosen:
             visit.say(
                 f"{one.service} {one.release.label}: its artifact is not at hand, so it cannot be"
                 " started again from here; the next deploy does not need it."
