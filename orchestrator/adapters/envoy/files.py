@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from orchestrator.ports.trouble import Refused
+from orchestrator.releases.disk import sync_folder
 
 
 def read(path: str) -> str | None:
@@ -46,7 +47,7 @@ def put(*paths: str) -> None:
             raise Refused(f"{path} cannot be written: {error.strerror}") from error
     for folder in {os.path.dirname(path): None for path in paths}:
         try:
-            _sync(folder)
+            sync_folder(folder)
         except OSError as error:
             raise Refused(f"{folder} cannot be written: {error.strerror}") from error
 
@@ -64,11 +65,3 @@ def _beside(path: str, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from orchestrator.adapters.sqlite import schema
 from orchestrator.ports.trouble import Damaged, NoRoom, Trouble
+from orchestrator.releases.disk import sync_folder
 
 FILE = "journal.db"
 PAGE = 1024
@@ -196,7 +197,7 @@ class Database:
         except FileExistsError:
             return  # somebody else was quicker
         for folder in (self.path.parent, self.path.parent.parent):
-            _sync(folder)
+            sync_folder(folder)
 
     def _make_tables(self, connection: sqlite3.Connection) -> None:
         if not schema.is_new(connection):
@@ -236,14 +237,6 @@ def _within(begin: str, connection: sqlite3.Connection, work: Work[T]) -> T:
 def _inode(path: Path) -> tuple[int, int]:
     seen = path.stat()
     return seen.st_dev, seen.st_ino
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 # -- What went wrong, in words -------------------------------------------------------------
