@@ -190,7 +190,13 @@ def test_hosts_names_each_and_a_black_hole_delays_nobody_beyond_its_limit(
 
 
 def test_s86_a_site_whose_state_was_deleted_is_adopted_as_it_serves(serving: Three) -> None:
-    """S86: the hosts refuse a new journal until it is said so; then the old one is refused."""
+    """S86: the hosts refuse a new journal until it is said so; then the old one is refused.
+
+    What lies there and does not run can be started by the new one, too.
+    """
+    for words in ("deploy web=2 --switch", "backout", "retire"):
+        done = serving.bg(*words.split())
+        assert done.code == 0, done
     shutil.move(serving.folder / "state", serving.folder / "kept")
     from orchestrator.adapters.local.processes import LocalProcesses
 
