@@ -270,7 +270,7 @@ def trouble_from(error: Exception, host: str) -> Trouble:
             if isinstance(error, OSError) and error.errno and error.errno > 0:
                 said = os.strerror(error.errno).lower()
             return Unreachable(f"{host} cannot be reached: {said or type(error).__name__}")
-        case ValueError():
+        case ValueError() | OverflowError():  # a port beyond all ports is the latter
             return Refused(f"{host}: something in your SSH configuration is wrong: {said}")
         case _:
             raise error

@@ -150,6 +150,13 @@ async def test_what_the_site_does_not_say_the_users_configuration_says(
     assert await said(shell, Host("web1", "box")) == b"it's $HOME\n"
 
 
+async def test_a_configuration_that_leads_nowhere_is_said_so(there: Server, shell: Shell) -> None:
+    """S81"""
+    (there.mine / ".ssh/config").write_text("Host box\n  HostName 127.0.0.1\n  Port 99999999\n")
+    with pytest.raises(Refused, match="web1: something in your SSH configuration is wrong"):
+        await said(shell, Host("web1", "box"))
+
+
 async def test_a_jump_host_is_checked_as_strictly_as_a_host(there: Server, shell: Shell) -> None:
     """S80"""
     config = f"Host 127.0.0.1\n  ProxyJump deploy@localhost:{there.port}\n"
