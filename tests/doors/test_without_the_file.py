@@ -100,7 +100,7 @@ def test_nothing_new_is_begun_with_a_broken_file_and_the_way_back_is_said(
     desk.file.write_text("site: [")
     said = desk(*verb.split())
     assert (said.code, serve(desk)) == (Exit.BAD_INPUT, "web 2, api 2")
-    assert "bg.yaml:2: not YAML" in told(said)
+    assert "bg.yaml:2:notYAML" in told(said).replace(" ", "")  # a long path is broken over lines
     assert "bgctl backout" in said.err
 
 
