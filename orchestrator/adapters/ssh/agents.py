@@ -33,6 +33,7 @@ class Agents:
         self._opening: dict[Host, asyncio.Lock] = {}
         self._files: dict[Host, str] = {}  # which file of it could be started there
         self._program: Program | None = None
+        self._making = asyncio.Lock()
 
     async def ask(
         self,
@@ -99,8 +100,9 @@ class Agents:
         raise Refused(f"{host.name}: the agent cannot be started there: {said or 'no word why'}")
 
     async def _the_program(self) -> Program:
-        if self._program is None:
-            self._program = await asyncio.to_thread(program)
+        async with self._making:  # a thousand hosts want it at once, and it is made once
+            if self._program is None:
+                self._program = await asyncio.to_thread(program)
         return self._program
 
     async def _start(self, host: Host, agent: Program, file: str) -> Session:
