@@ -159,7 +159,11 @@ class EnvoySwitch:
                 if not_after_s is not None and now > not_after_s:
                     raise TooLate("it took too long, and its time was over before the write")
                 files.put(*paths)
-            await asyncio.gather(*(self._acknowledged(change) for change in changes))
+            try:
+                await asyncio.gather(*(self._acknowledged(change) for change in changes))
+            except Unreachable:
+                with self._fence.holding(epoch):  # else somebody younger wrote over it meanwhile
+                    raise
             return now
         raise Unreachable("somebody else keeps changing the runtime file; nothing was written")
 
