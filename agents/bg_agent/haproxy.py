@@ -127,7 +127,8 @@ def _not_ours(path: str) -> str:
     """What lets this user at the socket: the group it belongs to, where it has one of its own."""
     import grp
 
-    me, why = host.user(), "%s may not use the socket %s of HAProxy" % (host.user(), path)
+    me = host.user()
+    why = "%s may not use the socket %s of HAProxy" % (me, path)
     try:
         group = grp.getgrgid(os.stat(path).st_gid).gr_name
     except (KeyError, OSError):

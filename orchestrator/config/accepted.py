@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.config.load import BYTES_MAX, NAMES, _state_home
+from orchestrator.config.load import BYTES_MAX, NAMES, state_home
 from orchestrator.core.model import Site
 from orchestrator.core.record import Unknown, plain, read
 from orchestrator.releases import disk
@@ -137,4 +137,4 @@ def _forget_what_is_gone(folder: str) -> None:
 
 
 def _home() -> str:
-    return os.path.join(_state_home(), "bgctl")
+    return os.path.join(state_home(), "bgctl")

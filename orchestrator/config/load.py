@@ -26,7 +26,7 @@ def load(path: Path) -> Site:
     from orchestrator.config import cache
 
     raw = _read(path)
-    folder, homes = str(path.absolute().parent), _state_home()
+    folder, homes = str(path.absolute().parent), state_home()
     key = cache.key(raw, folder, homes)
     site = cache.recall(path, key)
     if site is None:
@@ -103,7 +103,7 @@ def _shown(path: Path) -> str:
         return str(path)
 
 
-def _state_home() -> str:
+def state_home() -> str:
     return _home("XDG_STATE_HOME", ".local/state")
 
 

@@ -35,6 +35,11 @@ class Drift:
     starts: int = 0  # of all instances so far, where it is about what runs: it grows with each
     shut: str = ""  # a host that gets none though nobody took it out: a person may mean that
 
+    @property
+    def of_what_serves(self) -> bool:
+        """Something of what serves can be put back: what runs, or where traffic goes."""
+        return bool(self.part or self.share or self.flips or self.wirings)
+
 
 def accepted_as(drift: Drift) -> str:
     """The memory of a person who accepts it: not for ever, where something was started since."""
@@ -112,7 +117,7 @@ def _lost_standby(standby: Standby, sighting: Sighting) -> list[Drift]:
 
 def mendable(drifts: tuple[Drift, ...]) -> tuple[Drift, ...]:
     """Those that one rollout can put back: of each service, what serves before what stands by."""
-    serving = {d.service for d in drifts if d.part or d.share or d.flips or d.wirings}
+    serving = {d.service for d in drifts if d.of_what_serves}
     return tuple(d for d in drifts if d.files is None or d.service not in serving)
 
 

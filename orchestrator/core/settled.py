@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.core.chronicle import Chronicle
-from orchestrator.core.model import Color, Placement, Service, Site
+from orchestrator.core.model import Color, Service, Site
 
 
 def settled(site: Site, chronicle: Chronicle, *, anew: frozenset[str] = frozenset()) -> Site:
@@ -31,8 +31,4 @@ def _settled(service: Service, ports: dict[tuple[str, Color], int]) -> Service:
     green = ports.get((service.name, Color.GREEN), place.green_port)
     if (blue, green) == (place.blue_port, place.green_port):
         return service
-    return replace(service, placement=_at(place, blue, green))
-
-
-def _at(place: Placement, blue: int, green: int) -> Placement:
-    return replace(place, blue_port=blue, green_port=green)
+    return replace(service, placement=replace(place, blue_port=blue, green_port=green))

@@ -25,6 +25,7 @@ from orchestrator.config.load import load
 from orchestrator.core.chronicle import Chronicle
 from orchestrator.core.model import Site
 from orchestrator.doors.cli import app
+from orchestrator.doors.cli.exits import Exit
 from orchestrator.engine.world import World
 from orchestrator.ports.witness import Witness
 
@@ -125,3 +126,21 @@ class Desk:
             p.commands,
             hosts=hosts,
         )
+
+
+def with_standby(folder: Path) -> Desk:
+    """Release 2 serves on green, 1 stands by on blue."""
+    made = Desk(folder)
+    assert made("deploy", "1").code == Exit.DONE
+    assert made("deploy", "2", "--switch").code == Exit.DONE
+    return made
+
+
+def serve(desk: Desk) -> str:
+    """Which versions serve, as the world has it: `web 1, api 1`."""
+    found = ((name, desk.truth.serves(name)) for name in ("web", "api"))
+    return ", ".join(f"{name} {r.version if r else '-'}" for name, r in found)
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())

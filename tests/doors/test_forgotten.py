@@ -8,20 +8,12 @@ import pytest
 
 from orchestrator.core.model import Color
 from orchestrator.doors.cli.exits import Exit
-from tests.doors.desk import Desk
+from tests.doors.desk import Desk, one_line, with_standby
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """Release 2 serves on green, 1 stands by on blue."""
-    made = Desk(tmp_path)
-    assert made("deploy", "1").code == Exit.DONE
-    assert made("deploy", "2", "--switch").code == Exit.DONE
-    return made
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())
+    return with_standby(tmp_path)
 
 
 def test_what_is_left_of_a_world_that_was_partly_reused_is_named_until_it_is_stopped(

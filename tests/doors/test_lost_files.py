@@ -12,16 +12,12 @@ import pytest
 
 from orchestrator.core.model import Color
 from orchestrator.doors.cli.exits import Exit
-from tests.doors.desk import Desk
+from tests.doors.desk import Desk, one_line, serve, with_standby
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """Release 2 serves on green, 1 stands by on blue."""
-    made = Desk(tmp_path)
-    assert made("deploy", "1").code == Exit.DONE
-    assert made("deploy", "2", "--switch").code == Exit.DONE
-    return made
+    return with_standby(tmp_path)
 
 
 def lose(desk: Desk, version: str, *, artifact: bool = True) -> None:
@@ -40,15 +36,6 @@ def stop(desk: Desk, color: Color, instances: tuple[int, ...] = (0, 1)) -> None:
         for number in instances:
             one = desk.truth.cell(service, color).instances[number]
             one.running = one.kept = False
-
-
-def serve(desk: Desk) -> str:
-    found = ((name, desk.truth.serves(name)) for name in ("web", "api"))
-    return ", ".join(f"{name} {r.version if r else '-'}" for name, r in found)
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def test_a_standby_that_runs_needs_no_files_to_go_back_to(desk: Desk) -> None:

@@ -16,7 +16,7 @@ from orchestrator.core.record import Asked, What
 from orchestrator.doors.cli.exits import Exit
 from orchestrator.doors.cli.wishes import newest_first
 from orchestrator.ports.trouble import Refused
-from tests.doors.desk import Desk, Said
+from tests.doors.desk import Desk, Said, serve
 
 BLUE, GREEN = Share.all_to(Color.BLUE), Share.all_to(Color.GREEN)
 
@@ -38,12 +38,6 @@ def waiting(served: Desk) -> Desk:
     """Release 2 waits at the gate."""
     assert served("deploy", "2").code == Exit.DONE
     return served
-
-
-def serve(desk: Desk) -> str:
-    """Which versions serve, as the world has it: `web 1, api 1`."""
-    found = ((name, desk.truth.serves(name)) for name in ("web", "api"))
-    return ", ".join(f"{name} {r.version if r else '-'}" for name, r in found)
 
 
 # -- deploy, switch, backout ---------------------------------------------------------------

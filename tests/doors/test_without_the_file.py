@@ -18,21 +18,12 @@ from orchestrator.config.load import find, load
 from orchestrator.config.mistakes import BadSite
 from orchestrator.core.settled import settled
 from orchestrator.doors.cli.exits import Exit
-from tests.doors.desk import Desk, Said
+from tests.doors.desk import Desk, Said, one_line, serve, with_standby
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
-    """Release 2 serves on green, 1 stands by on blue."""
-    made = Desk(tmp_path)
-    assert made("deploy", "1").code == Exit.DONE
-    assert made("deploy", "2", "--switch").code == Exit.DONE
-    return made
-
-
-def serve(desk: Desk) -> str:
-    found = ((name, desk.truth.serves(name)) for name in ("web", "api"))
-    return ", ".join(f"{name} {r.version if r else '-'}" for name, r in found)
+    return with_standby(tmp_path)
 
 
 def change(desk: Desk, old: str, new: str) -> None:
@@ -64,7 +55,7 @@ def broken(desk: Desk, request: pytest.FixtureRequest) -> tuple[Desk, str]:
 
 
 def told(said: Said) -> str:
-    return " ".join(said.err.split())
+    return one_line(said.err)
 
 
 def test_backout_goes_back_whatever_became_of_the_site_file(broken: tuple[Desk, str]) -> None:

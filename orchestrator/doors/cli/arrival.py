@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.config.mistakes import BadSite
 from orchestrator.core.model import Site
+from orchestrator.doors.cli.paper import moment
 from orchestrator.doors.cli.setting import Setting
 
 if TYPE_CHECKING:
@@ -93,7 +94,4 @@ def _first_of(bad: BadSite) -> str:
 
 
 def _when(kept: Accepted) -> str:
-    from datetime import UTC, datetime
-
-    then = f"{datetime.fromtimestamp(kept.at_s, UTC).astimezone():%Y-%m-%d %H:%M}"
-    return f"{then}, as it was read for rollout {kept.rollout}"
+    return f"{moment(kept.at_s)}, as it was read for rollout {kept.rollout}"

@@ -181,12 +181,11 @@ def _without_those_that_went_back(chronicle: Chronicle) -> Chronicle:
 
 
 def _undoes(found: Backout) -> str:
-    from datetime import UTC, datetime
+    from orchestrator.doors.cli.paper import moment
 
     past = found.undoes
     back = ", ".join(f"{service} goes back to {r.version}" for service, r in found.wanted)
-    when = f"{datetime.fromtimestamp(past.closed_s, UTC).astimezone():%Y-%m-%d %H:%M}"
-    return f"This undoes rollout {past.id} of {when}, by {past.by}: {back}."
+    return f"This undoes rollout {past.id} of {moment(past.closed_s)}, by {past.by}: {back}."
 
 
 def _nothing(found: Nothing) -> Done:

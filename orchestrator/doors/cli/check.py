@@ -83,7 +83,7 @@ def _state(site: Site) -> Finding:
     from pathlib import Path
 
     from orchestrator.doors.cli.render_status import ROOM_MIN
-    from orchestrator.doors.cli.visit import room_at
+    from orchestrator.doors.cli.reserve import room_at
 
     place = Path(site.state)
     there = next(folder for folder in (place, *place.parents) if folder.exists())

@@ -70,9 +70,7 @@ def can_be_put_back(drift: Drift) -> bool:
     """Whether it can be put back unasked; a standby is started by a backout only, and who shut a
     host out may have meant it.
     """
-    return bool(
-        drift.part or drift.files or drift.share or drift.flips or drift.wirings or drift.out
-    )
+    return drift.of_what_serves or bool(drift.files or drift.out)
 
 
 async def stays(visit: Visit, rollout: Rollout, why: str = "") -> Done:

@@ -86,6 +86,11 @@ class Paper:
         return datetime.fromtimestamp(at_s, UTC).astimezone(self.zone)
 
 
+def moment(at_s: float) -> str:
+    """A day and a minute, where we are."""
+    return f"{datetime.fromtimestamp(at_s, UTC).astimezone():%Y-%m-%d %H:%M}"
+
+
 def paper_for(stream: TextIO, *, fit: bool = False) -> Paper:
     """The paper of a stream, as it is now: a terminal's width, color unless `NO_COLOR` is set.
 

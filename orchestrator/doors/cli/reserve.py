@@ -23,7 +23,7 @@ def put_aside(state: str) -> None:
     """Before something is opened, where there is plenty of room."""
     path = os.path.join(state, FILE)
     with suppress(OSError):
-        if is_there(state) or _free(state) < PLENTY:
+        if is_there(state) or (room_at(state) or 0) < PLENTY:
             return
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -36,8 +36,9 @@ def put_aside(state: str) -> None:
 
 def give_back(state: str) -> bool:
     """Before somebody goes back: whether the disk was full, and has room for that now."""
+    room = room_at(state)
     with suppress(OSError):
-        if _free(state) < LOW and is_there(state):
+        if room is not None and room < LOW and is_there(state):
             os.unlink(os.path.join(state, FILE))
             return True
     return False
@@ -47,6 +48,10 @@ def is_there(state: str) -> bool:
     return os.path.exists(os.path.join(state, FILE))
 
 
-def _free(state: str) -> int:
-    disk = os.statvfs(state)
+def room_at(state: str) -> int | None:
+    """The bytes that are free for the journal; None where nobody can say."""
+    try:
+        disk = os.statvfs(state)
+    except OSError:  # there is no state folder yet
+        return None
     return disk.f_bavail * disk.f_frsize

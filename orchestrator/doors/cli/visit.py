@@ -166,13 +166,13 @@ class Visit:
             holder=holder,
             addresses={name: url for name, url in outer if url},
             previews={place: url for place, url in inner if url},
-            room=room_at(self.world.site.state),
+            room=reserve.room_at(self.world.site.state),
             reserved=reserve.is_there(self.world.site.state),
         )
 
     def _just_seen(self) -> Sighting | None:
-        fresh = self.seen is not None and self.seen.fresh(self.world.clock.now())
-        return self.seen.sighting if self.seen and fresh else None
+        seen = self.seen
+        return seen.sighting if seen and seen.fresh(self.world.clock.now()) else None
 
     async def _remembered(self) -> tuple[Chronicle, Holder | None]:
         """What the journal says.
@@ -241,17 +241,6 @@ def _begun(problem: str, site: Site) -> str:
     names = [service.name for service in site.services]
     names += [*(spec.name for spec in site.switches), *(spec.name for spec in site.proxies)]
     return "\n".join(capital(line, names) for line in problem.split("\n"))
-
-
-def room_at(state: str) -> int | None:
-    """The bytes that are free for the journal; None where nobody can say."""
-    import os
-
-    try:
-        disk = os.statvfs(state)
-    except OSError:  # there is no state folder yet
-        return None
-    return disk.f_bavail * disk.f_frsize
 
 
 def _arrive(setting: Setting, stops: Stops, *, needs_file: bool) -> Visit:
